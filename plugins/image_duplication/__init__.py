@@ -1,0 +1,1 @@
+"""Finds, reports and archives duplicate product pictures. Imports neither Airflow nor FastAPI."""

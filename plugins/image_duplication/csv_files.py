@@ -1,0 +1,46 @@
+"""CSV files that people open in a spreadsheet: UTF-8 with its mark, and no cell that runs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from image_duplication.storage import Storage
+
+# https://owasp.org/www-community/attacks/CSV_Injection, and the full-width forms that
+# spreadsheets fold into them
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def to_cell(value: object) -> str | int | float:
+    """A value as a cell: text that a spreadsheet would run gets an apostrophe before it."""
+    if value is None:
+        return ""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    if isinstance(value, list | tuple):
+        return to_cell(" ".join(str(part) for part in value))
+    if isinstance(value, datetime):
+        return value.isoformat()
+    # A NUL ends a cell in some spreadsheets and hides what follows.
+    text = str(value).replace("\x00", "")
+    return f"'{text}" if text.lstrip().startswith(_FORMULA_STARTS) else text
+
+
+def write_csv(
+    storage: Storage, key: str, header: Sequence[str], rows: Iterable[Sequence[object]]
+) -> None:
+    """Write a whole CSV file, a row at a time."""
+    with (
+        storage.writing(key) as sink,
+        # The mark is what makes spreadsheets read UTF-8.
+        io.TextIOWrapper(sink, encoding="utf-8-sig", newline="") as text,
+    ):
+        writer = csv.writer(text)
+        writer.writerow(header)
+        for row in rows:
+            writer.writerow([to_cell(value) for value in row])
+        text.flush()
+        text.detach()

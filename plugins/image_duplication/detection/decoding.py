@@ -1,0 +1,59 @@
+"""Bytes to the picture that a buyer sees: EXIF rotation applied, alpha over white, 8-bit RGB."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import numpy as np
+from PIL import Image, ImageOps
+
+_ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
+
+
+class DecodeError(Exception):
+    """The bytes are no picture that can be decoded within the limits."""
+
+
+def decode(content: bytes, *, max_pixels: int) -> Image.Image:
+    """The first frame as an RGB picture. Raises DecodeError with the reason."""
+    try:
+        with warnings.catch_warnings():
+            # A warning is no reason to lose a picture; a real fault raises on load.
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(content)) as opened:
+                if opened.width * opened.height > max_pixels:
+                    raise DecodeError(
+                        f"{opened.width}x{opened.height} px, at most {max_pixels} pixels allowed"
+                    )
+                opened.load()
+                return _to_rgb(_upright(opened))
+    except DecodeError:
+        raise
+    except Exception as error:  # the per-image edge: codecs raise whatever they please
+        raise DecodeError(f"{type(error).__name__}: {error}") from error
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    if picture.getexif().get(_ORIENTATION_TAG, 1) == 1:
+        return picture
+    return ImageOps.exif_transpose(picture)
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode == "RGB" and "transparency" not in picture.info:
+        return picture.copy() if picture.readonly else picture
+    if picture.mode.startswith("I") or picture.mode == "F":
+        return _to_8_bit(picture).convert("RGB")
+    if picture.has_transparency_data:
+        coloured = picture.convert("RGBA")
+        white = Image.new("RGBA", coloured.size, "white")
+        return Image.alpha_composite(white, coloured).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _to_8_bit(picture: Image.Image) -> Image.Image:
+    """Pillow clips 16-bit samples to 255 when it converts; scale them instead."""
+    samples = np.asarray(picture, dtype=np.float64)
+    top = 65_535.0 if samples.max(initial=0.0) > 255 else 255.0
+    return Image.fromarray(np.clip(samples * (255.0 / top), 0, 255).astype(np.uint8))

@@ -1,0 +1,117 @@
+"""The one place that knows difPy: its own search, run in process, and its result set right.
+
+difPy 4.2.1 squares differences in 8 bits, which wraps and makes different pictures look equal; it
+tries three rotations in one direction, so a quarter turn depends on the order of the files; and it
+drops pairs when it groups. Here its search runs in both orders on every pair and proposes; the
+correct error decides. A wrapped square is never greater than the true one, so a true match is
+always among its proposals.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from difPy import dif
+from PIL import Image
+
+from image_duplication.detection.evidence import Tensor
+
+LOOSEST_MSE = 200.0
+"""Above this difPy accepts every pair: the largest wrapped mean seen on photos is 179."""
+
+MAX_SEARCH_IMAGES = 5_000
+"""Above this difPy changes to a search that takes equal pixel sums for duplicates."""
+
+_ROTATIONS = (0, 90, 180, 270)
+
+
+def reduce_picture(picture: Image.Image, pixel_size: int) -> Tensor:
+    """An RGB picture as difPy reduces it: bicubic, squeezed to a square."""
+    return np.asarray(picture.resize((pixel_size, pixel_size), resample=Image.Resampling.BICUBIC))
+
+
+def search_pairs(tensors: Sequence[Tensor]) -> dict[tuple[int, int], float]:
+    """difPy's own figure for every pair that its search reports, by (lower, higher) index."""
+    found: dict[tuple[int, int], float] = {}
+    for indices in _blocks(len(tensors)):
+        for first, second, mse in _search({index: tensors[index] for index in indices}):
+            pair = (min(first, second), max(first, second))
+            found[pair] = min(float(mse), found.get(pair, float(mse)))
+    return found
+
+
+def _blocks(count: int) -> Iterable[Sequence[int]]:
+    """Index sets that together hold every pair, none larger than one search may be."""
+    if count <= MAX_SEARCH_IMAGES:
+        return [range(count)]
+    half = MAX_SEARCH_IMAGES // 2
+    halves = [range(start, min(start + half, count)) for start in range(0, count, half)]
+    return ([*one, *other] for one, other in itertools.combinations(halves, 2))
+
+
+def _search(tensors: dict[int, Tensor]) -> list[tuple[int, int, float]]:
+    search = _Search(
+        _Pictures(tensors),
+        similarity=LOOSEST_MSE,
+        rotate=True,
+        same_dim=False,
+        show_progress=False,
+        processes=1,
+    )
+    return search.found
+
+
+class _Pictures:
+    """What difPy's search reads of a difPy build; ours is made without a process pool."""
+
+    def __init__(self, tensors: dict[int, Tensor]) -> None:
+        self._tensor_dictionary = tensors
+        self._id_to_shape_dictionary = {index: tensor.shape for index, tensor in tensors.items()}
+        self._filename_dictionary = {index: str(index) for index in tensors}
+        self.stats: dict[str, Any] = {
+            "directory": (),
+            "total_files": len(tensors),
+            "invalid_files": {"count": 0, "logs": {}},
+            "process": {"build": {"parameters": {"in_folder": False}}},
+        }
+
+
+class _Search(dif.search):  # type: ignore[misc]
+    """difPy's search without its pool of processes per call, and without its lossy grouping."""
+
+    found: list[tuple[int, int, float]]
+
+    def _search_union(self) -> dict[int, list[Any]]:
+        indices = list(self._search__difpy_obj._tensor_dictionary)
+        orders = itertools.chain(
+            itertools.combinations(indices, 2), itertools.combinations(indices[::-1], 2)
+        )
+        self.found = [match for pair in orders if (match := self._find_matches(pair))]
+        return {}
+
+
+def correct_errors(
+    tensors: Sequence[Tensor],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Mean squared error of each pair, least over four rotations of the second, and that rotation.
+
+    Both results have shape (n, n): rows the first picture, columns the second; degrees are
+    anticlockwise. |a-b|² = |a|² + |b|² - 2ab makes it one matrix product per rotation.
+    """
+    flat = np.stack([tensor.ravel() for tensor in tensors]).astype(np.float64)
+    squares = np.einsum("ij,ij->i", flat, flat)
+    errors = np.empty((len(_ROTATIONS), len(tensors), len(tensors)))
+    for turns in range(len(_ROTATIONS)):
+        turned = (
+            flat
+            if turns == 0
+            else np.stack([np.rot90(t, turns).ravel() for t in tensors]).astype(np.float64)
+        )
+        errors[turns] = squares[:, None] + squares[None, :] - 2.0 * (flat @ turned.T)
+    best = errors.argmin(axis=0)
+    least = np.take_along_axis(errors, best[None], axis=0)[0] / flat.shape[1]
+    return np.maximum(least, 0.0), np.asarray(_ROTATIONS)[best]

@@ -1,0 +1,64 @@
+"""From pictures to evidence: what is computed once per picture, and once per pair."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from PIL import Image
+
+from image_duplication.detection.difpy_engine import correct_errors, reduce_picture, search_pairs
+from image_duplication.detection.evidence import PairEvidence, Picture, Tensor
+from image_duplication.settings import DetectionSettings
+
+_BLANK_DEVIATION = 2.0
+"""Standard deviation, of 255, below which every channel of a picture shows nothing."""
+
+
+def describe_picture(
+    picture: Image.Image, content_sha256: str, settings: DetectionSettings, *, min_side_px: int
+) -> Picture:
+    """Reduce a decoded RGB picture to what comparison needs."""
+    tensor = reduce_picture(picture, settings.difpy.pixel_size)
+    return Picture(
+        content_sha256=content_sha256,
+        width_px=picture.width,
+        height_px=picture.height,
+        tensor=tensor,
+        quality_notes=tuple(_find_quality_notes(picture, tensor, min_side_px)),
+    )
+
+
+def _find_quality_notes(picture: Image.Image, tensor: Tensor, min_side_px: int) -> list[str]:
+    notes = []
+    if min(picture.size) < min_side_px:
+        notes.append("too_small")
+    if tensor.reshape(-1, 3).std(axis=0).max() < _BLANK_DEVIATION:
+        notes.append("blank")
+    return notes
+
+
+def compare_pictures(pictures: Sequence[Picture]) -> list[PairEvidence]:
+    """Evidence for every pair of one variant's pictures, in the order given."""
+    if len(pictures) < 2:
+        return []
+    tensors = [picture.tensor for picture in pictures]
+    proposed = search_pairs(tensors)
+    errors, rotations = correct_errors(tensors)
+    return [
+        PairEvidence(
+            first=first,
+            second=second,
+            is_same_content=pictures[first].content_sha256 == pictures[second].content_sha256,
+            is_same_dimensions=_dimensions(pictures[first]) == _dimensions(pictures[second]),
+            difpy_mse=proposed.get((first, second)),
+            mse=float(errors[first, second]),
+            rotation_deg=int(rotations[first, second]),
+        )
+        for first, second in itertools.combinations(range(len(pictures)), 2)
+    ]
+
+
+def _dimensions(picture: Picture) -> tuple[int, int]:
+    short, long = sorted((picture.width_px, picture.height_px))
+    return short, long

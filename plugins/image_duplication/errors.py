@@ -1,0 +1,62 @@
+"""Every error the project raises on purpose, in one tree; the DAG decides retries by class alone.
+
+    ImageDuplicationError
+    ├── PermanentError            a retry cannot help; a person must change something
+    │   ├── ConfigurationError    a setting, parameter, URL rule or connection is wrong
+    │   ├── SourceContractError   no such table, or a statement gives other columns
+    │   ├── SchemaError           a hand-off file is not what its declared schema says
+    │   ├── MissingArtefactError  a file that an earlier stage must have written is not there
+    │   └── UnitsFailedError      a run is published, but some of its units failed
+    └── TransientError            the same call may succeed later
+        ├── SourceError           the database is out of reach or dropped the connection
+        ├── StorageError          the storage root is out of reach or refused a write
+        └── DownloadShareError    too many downloads failed in a way that a retry could mend
+
+A picture that cannot be fetched or read is no error: it is a row with a reason code.
+"""
+
+from __future__ import annotations
+
+
+class ImageDuplicationError(Exception):
+    """Base of every error raised on purpose."""
+
+
+class PermanentError(ImageDuplicationError):
+    """A retry cannot help; a person must change something."""
+
+
+class ConfigurationError(PermanentError):
+    """A setting, parameter, URL rule or connection is wrong."""
+
+
+class SourceContractError(PermanentError):
+    """The source lacks a table or column, or a statement gives other columns than declared."""
+
+
+class SchemaError(PermanentError):
+    """A hand-off file differs from its declared schema."""
+
+
+class MissingArtefactError(PermanentError):
+    """A file that an earlier stage must have written is not there."""
+
+
+class UnitsFailedError(PermanentError):
+    """A run is published with what there is, but some of its units failed."""
+
+
+class TransientError(ImageDuplicationError):
+    """The same call may succeed later."""
+
+
+class SourceError(TransientError):
+    """The database is out of reach or dropped the connection."""
+
+
+class StorageError(TransientError):
+    """The storage root is out of reach or refused a write."""
+
+
+class DownloadShareError(TransientError):
+    """More downloads failed than the settings allow, and a retry could mend some of them."""

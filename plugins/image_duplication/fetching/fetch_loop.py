@@ -1,0 +1,405 @@
+"""Many fetches at once: each request in a thread, every decision in one."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import itertools
+import logging
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from image_duplication import pictures
+from image_duplication.fetching.addresses import Resolver, check_addresses
+from image_duplication.fetching.refusal import Refusal
+from image_duplication.fetching.sniffing import read_header
+from image_duplication.fetching.targets import Target, Targets
+from image_duplication.fetching.transport import Answer, Line, Transport
+from image_duplication.fetching.turns import Turns
+from image_duplication.records import ReasonCode
+from image_duplication.settings import DownloadSettings, UrlSettings
+from image_duplication.storage import Storage
+
+logger = logging.getLogger(__name__)
+
+_HAND_OVER_ROWS = 32
+_HAND_OVER_S = 0.1
+_REFUSALS_IN_A_ROW = 3  # 429 answers after which the host itself, not one picture, is meant
+
+
+class Wanted(NamedTuple):
+    """A picture to fetch; `number` is its row in the unit."""
+
+    number: int
+    category_id: int
+    variant_id: str
+    image_id: str
+    url: str
+
+
+class Fetched(NamedTuple):
+    """What came of it: the columns that a download adds to its row, and what it cost."""
+
+    number: int
+    requests: int
+    reason_code: str | None
+    content_sha256: str | None
+    size_bytes: int | None
+    width_px: int | None
+    height_px: int | None
+    picture_format: str | None
+    http_status: int | None
+    attempts: int
+    etag: str | None
+    last_modified: str | None
+    fetched_at: datetime | None
+
+
+class WorkOrder(NamedTuple):
+    """What a worker needs to know of its unit; `download` is this worker's share of the limits."""
+
+    storage_root: str
+    run_id: str
+    urls: UrlSettings
+    download: DownloadSettings
+    resolver: Resolver
+
+
+class Stop:
+    """Put into a loop's inbox: leave everything and return."""
+
+
+Inbox = queue.SimpleQueue["Sequence[Wanted] | type[Stop] | None | _Done"]
+"""Batches to fetch; None: no more will come."""
+
+
+class _Picture(NamedTuple):
+    content_sha256: str
+    size_bytes: int
+    width_px: int
+    height_px: int
+    picture_format: str
+
+
+class _Fetch:
+    """One picture on its way."""
+
+    __slots__ = (
+        "answer",
+        "attempts",
+        "deadline",
+        "hops",
+        "http_status",
+        "line",
+        "requests",
+        "spent_s",
+        "started",
+        "target",
+        "wanted",
+    )
+
+    def __init__(self, wanted: Wanted, target: Target) -> None:
+        self.wanted = wanted
+        self.target = target
+        self.hops = 0
+        self.attempts = 0
+        self.requests = 0
+        self.spent_s = 0.0
+        self.started = 0.0
+        self.deadline = 0.0
+        self.line = Line()
+        self.answer = Answer()
+        self.http_status: int | None = None
+
+
+class _Done(NamedTuple):
+    fetch: _Fetch
+    picture: _Picture | None
+    fault: BaseException | None  # of the storage, not of the picture
+
+
+class FetchLoop:
+    """Fetches what comes through its inbox until that is closed, and hands over the outcomes.
+
+    One thread calls `run` and decides; `download.in_flight` others each make one request at a time,
+    check what came and store it. A wait before another attempt occupies none of them.
+    """
+
+    def __init__(
+        self, order: WorkOrder, inbox: Inbox, hand_over: Callable[[list[Fetched]], None]
+    ) -> None:
+        self._download = order.download
+        self._run_id = order.run_id
+        self._storage = Storage(order.storage_root)
+        self._targets = Targets(
+            order.urls,
+            {
+                "User-Agent": order.download.user_agent,
+                "Accept": "image/*",
+                "Accept-Encoding": "identity",
+            },
+        )
+
+        def check(host: str, port: int) -> Sequence[str]:
+            private_hosts = order.download.private_hosts
+            return check_addresses(
+                host, port, resolver=order.resolver, private_hosts=private_hosts
+            )
+
+        self._transport = Transport(order.download, check)
+        self._turns: Turns[_Fetch] = Turns(
+            connections_per_host=order.download.connections_per_host,
+            rate_per_host_per_s=order.download.rate_per_host_per_s,
+        )
+        self._inbox = inbox
+        self._hand_over = hand_over
+        self._is_open = True
+        self._unfinished = 0
+        self._later: list[tuple[float, int, _Fetch]] = []  # a heap by due time
+        self._order = itertools.count()
+        self._under_way: set[_Fetch] = set()
+        self._jobs: queue.SimpleQueue[_Fetch | None] = queue.SimpleQueue()
+        self._threads = 0
+        self._refusals: dict[str, int] = {}  # 429 answers in a row, by host
+        self._closed_until: dict[str, float] = {}
+        self._finished: list[Fetched] = []
+        self._hand_over_at = 0.0
+        self._tick_s = min(1.0, order.download.total_timeout_s / 4)
+        self._check_deadlines_at = 0.0
+
+    def run(self) -> None:
+        """Work until the inbox is closed and everything is handed over. Raises StorageError."""
+        try:
+            while self._is_open or self._unfinished:
+                now = time.monotonic()
+                self._queue_due(now)
+                self._start_ready(now)
+                self._cut_overdue(now)
+                self._hand_over_finished(now)
+                if (self._is_open or self._unfinished) and not self._take_in(self._pause_s(now)):
+                    return
+            self._hand_over_finished(float("inf"))
+        finally:
+            for _ in range(self._threads):
+                self._jobs.put(None)
+            self._transport.close()
+
+    # Deciding: in the calling thread ------------------------------------------------------------
+
+    def _take_in(self, wait_s: float) -> bool:
+        """Handle what has come, waiting at most `wait_s` for the first; False: stop."""
+        try:
+            message = self._inbox.get(timeout=max(0.0, wait_s))
+            while True:
+                if message is Stop:
+                    return False
+                if message is None:
+                    self._is_open = False
+                elif isinstance(message, _Done):
+                    self._settle(message)
+                elif not isinstance(message, type):
+                    self._add(message)
+                message = self._inbox.get_nowait()
+        except queue.Empty:
+            return True
+
+    def _add(self, batch: Sequence[Wanted]) -> None:
+        for wanted in batch:
+            self._unfinished += 1
+            try:
+                fetch = _Fetch(wanted, self._targets.first(wanted.url))
+            except Refusal as refusal:
+                self._finish(wanted, refusal.reason)
+            else:
+                self._turns.add(fetch.target.host, fetch)
+
+    def _queue_due(self, now: float) -> None:
+        while self._later and self._later[0][0] <= now:
+            _, _, fetch = heapq.heappop(self._later)
+            self._turns.add(fetch.target.host, fetch, is_first=True)
+
+    def _start_ready(self, now: float) -> None:
+        while len(self._under_way) < self._download.in_flight:
+            fetch = self._turns.take(now)
+            if fetch is None:
+                return
+            if self._closed_until.get(fetch.target.host, 0.0) > now:
+                self._turns.give_back(fetch.target.host)
+                self._finish(fetch.wanted, ReasonCode.RATE_LIMITED, fetch)
+                continue
+            if fetch.hops == 0:
+                fetch.attempts += 1
+            fetch.line = Line()
+            fetch.started = now
+            fetch.deadline = now + self._download.total_timeout_s - fetch.spent_s
+            self._under_way.add(fetch)
+            if self._threads < len(self._under_way):
+                self._threads += 1
+                threading.Thread(target=self._work, name="fetch", daemon=True).start()
+            self._jobs.put(fetch)
+
+    def _cut_overdue(self, now: float) -> None:
+        if now >= self._check_deadlines_at:
+            self._check_deadlines_at = now + self._tick_s
+            for fetch in self._under_way:
+                if fetch.deadline <= now:
+                    fetch.line.cut()
+
+    def _pause_s(self, now: float) -> float:
+        times = [now + 3600.0]
+        if self._later:
+            times.append(self._later[0][0])
+        if self._under_way:
+            times.append(self._check_deadlines_at)
+        if self._finished:
+            times.append(self._hand_over_at)
+        if len(self._under_way) < self._download.in_flight:
+            next_turn_at = self._turns.next_at()
+            if next_turn_at is not None:
+                times.append(next_turn_at)
+        return min(times) - now
+
+    def _settle(self, done: _Done) -> None:
+        fetch = done.fetch
+        answer = fetch.answer
+        now = time.monotonic()
+        self._under_way.discard(fetch)
+        self._turns.give_back(fetch.target.host)
+        if done.fault is not None:
+            raise done.fault
+        fetch.spent_s += now - fetch.started
+        if answer.http_status is not None:
+            fetch.http_status = answer.http_status
+        self._heed_refusals(fetch, answer, now)
+        if answer.location is not None:
+            self._follow(fetch, answer.location)
+        elif answer.reason is None:
+            self._finish(fetch.wanted, None, fetch, done.picture)
+        elif (wait_s := self._wait_before_retry_s(fetch, answer)) is not None:
+            fetch.target = self._targets.first(fetch.wanted.url)
+            fetch.hops = 0
+            heapq.heappush(self._later, (now + wait_s, next(self._order), fetch))
+        else:
+            self._finish(fetch.wanted, answer.reason, fetch)
+
+    def _follow(self, fetch: _Fetch, location: str) -> None:
+        fetch.hops += 1
+        try:
+            if fetch.hops > self._download.max_redirects:
+                raise Refusal(ReasonCode.TOO_MANY_REDIRECTS, f"{fetch.hops} redirects")
+            fetch.target = self._targets.next(fetch.target, location)
+        except Refusal as refusal:
+            self._finish(fetch.wanted, refusal.reason, fetch)
+        else:
+            # A redirect is a request like any other: it takes its host's turns.
+            self._turns.add(fetch.target.host, fetch, is_first=True)
+
+    def _wait_before_retry_s(self, fetch: _Fetch, answer: Answer) -> float | None:
+        """Seconds until another attempt; None: there is no point in one."""
+        download = self._download
+        is_hopeless = answer.reason is None or not answer.reason.is_retryable
+        if is_hopeless or fetch.attempts >= download.max_attempts:
+            return None
+        if fetch.spent_s >= download.total_timeout_s:
+            return None
+        ceiling_s = min(download.max_wait_s, download.backoff_s * 2 ** (fetch.attempts - 1))
+        jitter_s = random.uniform(0.0, ceiling_s)  # noqa: S311 - spreads load, keeps no secret
+        if answer.retry_after_s is None:
+            return jitter_s
+        if answer.retry_after_s > download.max_wait_s:
+            logger.warning(
+                "image %s: host %s asks to wait %.0f s, more than the %.0f s allowed; given up",
+                fetch.wanted.image_id,
+                fetch.target.host,
+                answer.retry_after_s,
+                download.max_wait_s,
+            )
+            return None
+        return answer.retry_after_s + min(jitter_s, download.backoff_s)
+
+    def _heed_refusals(self, fetch: _Fetch, answer: Answer, now: float) -> None:
+        """Ask a host nothing for the time that it asks for, once it plainly means every picture."""
+        host = fetch.target.host
+        if answer.reason is not ReasonCode.RATE_LIMITED:
+            if answer.http_status is not None:
+                self._refusals.pop(host, None)
+            return
+        self._refusals[host] = self._refusals.get(host, 0) + 1
+        if self._refusals[host] < _REFUSALS_IN_A_ROW or answer.retry_after_s is None:
+            return
+        if answer.retry_after_s <= self._download.max_wait_s:
+            self._turns.pause(host, now + answer.retry_after_s)
+        else:
+            self._closed_until[host] = now + answer.retry_after_s
+
+    def _finish(
+        self,
+        wanted: Wanted,
+        reason: ReasonCode | None,
+        fetch: _Fetch | None = None,
+        picture: _Picture | None = None,
+    ) -> None:
+        answer = Answer() if fetch is None else fetch.answer
+        is_had = picture is not None
+        self._unfinished -= 1
+        self._finished.append(
+            Fetched(
+                wanted.number,
+                0 if fetch is None else fetch.requests,
+                reason,
+                *(picture or (None,) * len(_Picture._fields)),
+                http_status=None if fetch is None else fetch.http_status,
+                attempts=0 if fetch is None else fetch.attempts,
+                etag=answer.etag if is_had else None,
+                last_modified=answer.last_modified if is_had else None,
+                fetched_at=datetime.now(UTC),
+            )
+        )
+
+    def _hand_over_finished(self, now: float) -> None:
+        if self._finished and (
+            len(self._finished) >= _HAND_OVER_ROWS or now >= self._hand_over_at
+        ):
+            self._hand_over(self._finished)
+            self._finished = []
+            self._hand_over_at = now + _HAND_OVER_S
+
+    # Working: in many threads -------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while (fetch := self._jobs.get()) is not None:
+            picture: _Picture | None = None
+            fault: BaseException | None = None
+            try:
+                fetch.answer = self._transport.get(fetch.target, fetch.line)
+                if fetch.answer.http_status is not None or fetch.answer.is_sent:
+                    fetch.requests += 1
+                if fetch.answer.content:
+                    picture = self._keep(fetch.wanted, fetch.answer.content)
+            except Refusal as refusal:
+                fetch.answer = fetch.answer._replace(reason=refusal.reason)
+            except Exception as error:
+                fault = error
+            fetch.answer = fetch.answer._replace(content=b"")
+            self._inbox.put(_Done(fetch, picture, fault))
+
+    def _keep(self, wanted: Wanted, content: bytes) -> _Picture:
+        """Check and store a picture. Raises Refusal, StorageError."""
+        header = read_header(
+            content, formats=self._download.formats, max_pixels=self._download.max_pixels
+        )
+        picture = _Picture(
+            hashlib.sha256(content).hexdigest(),
+            len(content),
+            header.width_px,
+            header.height_px,
+            header.picture_format,
+        )
+        key = pictures.staged_key(self._run_id, {**wanted._asdict(), **picture._asdict()})
+        self._storage.write_bytes(key, content, durable=False)
+        return picture

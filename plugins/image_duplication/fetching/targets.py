@@ -1,0 +1,74 @@
+"""A URL as the request that it leads to, checked before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+from requests import PreparedRequest, RequestException
+from requests.structures import CaseInsensitiveDict
+from urllib3.exceptions import HTTPError
+from urllib3.util import parse_url
+
+from image_duplication.fetching.refusal import Refusal
+from image_duplication.hosts import host_is_allowed
+from image_duplication.records import ReasonCode
+from image_duplication.settings import UrlSettings
+
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A request ready to be sent, and whom it goes to."""
+
+    request: PreparedRequest
+    url: str
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def turn(self) -> str:
+        """Whose turns the request takes: ports of one host share them."""
+        return self.host
+
+
+class Targets:
+    """Turns URLs into targets; the same reading of a URL serves the check and the connection."""
+
+    def __init__(self, urls: UrlSettings, headers: Mapping[str, str]) -> None:
+        self._urls = urls
+        self._headers = CaseInsensitiveDict(headers)
+
+    def first(self, url: str) -> Target:
+        """The target of a corrected URL. Raises Refusal."""
+        request = PreparedRequest()
+        request.method = "GET"
+        request.headers = self._headers  # shared: nothing on the way changes them
+        try:
+            request.prepare_url(url, None)
+            prepared_url = str(request.url)
+            parsed = parse_url(prepared_url)
+        except (RequestException, HTTPError, ValueError) as error:
+            raise Refusal(ReasonCode.URL_UNCORRECTABLE, f"not a URL: {error}") from error
+        scheme, host = parsed.scheme or "", parsed.host or ""
+        if scheme not in self._urls.allowed_schemes or scheme not in _PORTS:
+            raise Refusal(ReasonCode.SCHEME_NOT_ALLOWED, f"scheme {scheme!r} is not allowed")
+        if not host_is_allowed(host, self._urls.allowed_hosts):
+            raise Refusal(ReasonCode.HOST_NOT_ALLOWED, f"host {host!r} is not allowed")
+        if parsed.auth is not None:
+            raise Refusal(ReasonCode.URL_UNCORRECTABLE, "user information in a URL is not allowed")
+        return Target(request, prepared_url, scheme, host, parsed.port or _PORTS[scheme])
+
+    def next(self, target: Target, location: str) -> Target:
+        """The target of a redirect. Raises Refusal; also for one from https to http."""
+        try:
+            url = urljoin(target.url, location)
+        except ValueError as error:
+            raise Refusal(ReasonCode.URL_UNCORRECTABLE, f"not a URL: {error}") from error
+        following = self.first(url)
+        if target.scheme == "https" and following.scheme != "https":
+            raise Refusal(ReasonCode.SCHEME_NOT_ALLOWED, "a redirect from https to http")
+        return following

@@ -1,0 +1,126 @@
+"""Every path below the storage root, and the safe names they are made of."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+
+_NAMESPACE = uuid.UUID("6f0dd5f3-2a53-5c1b-9d5e-6c1c0a7f5f1e")
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_LOOKS_HASHED = re.compile(r".*-[0-9a-f]{16}")
+
+EXTENSIONS = {
+    "JPEG": "jpg",
+    "MPO": "jpg",
+    "PNG": "png",
+    "WEBP": "webp",
+    "GIF": "gif",
+    "BMP": "bmp",
+    "TIFF": "tif",
+}
+"""Pillow's format name to file extension, without the dot."""
+
+
+def safe_name(identifier: str) -> str:
+    """A file name for any identifier: [a-z0-9_-] only, at most 64 characters, no collisions.
+
+    A plain identifier is kept as it is. Any other gets what is readable of it and 64 bits of its
+    SHA-256; so does one that looks like such a name already, or differs from another by case only,
+    which many file systems ignore.
+    """
+    if _PLAIN.fullmatch(identifier) and not _LOOKS_HASHED.fullmatch(identifier):
+        return identifier
+    digest = hashlib.sha256(identifier.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    readable = re.sub(r"[^a-z0-9]+", "-", identifier.lower()).strip("-")[:47].rstrip("-")
+    return f"{readable or 'id'}-{digest}"
+
+
+def _uuid(*parts: str) -> str:
+    # The length before each part keeps ("1", "23") and ("12", "3") apart.
+    return str(uuid.uuid5(_NAMESPACE, "".join(f"{len(part)}:{part}" for part in parts)))
+
+
+# One run ----------------------------------------------------------------------------------------
+
+
+def run_folder(run_id: str) -> str:
+    """Everything that one run writes and no later run needs."""
+    return f"runs/{safe_name(run_id)}"
+
+
+def plan_record(run_id: str) -> str:
+    """What was asked for and when; written last, so that its presence says the plan is whole."""
+    return f"{run_folder(run_id)}/plan/plan.json"
+
+
+def plan_units(run_id: str) -> str:
+    """The run's work units."""
+    return f"{run_folder(run_id)}/plan/units.parquet"
+
+
+def plan_rejected(run_id: str) -> str:
+    """Source rows that belong to no category."""
+    return f"{run_folder(run_id)}/plan/rejected.parquet"
+
+
+def plan_variants(run_id: str, category_id: int) -> str:
+    """One category's active variants in source order, with what is due."""
+    return f"{run_folder(run_id)}/plan/category={category_id}/variants.parquet"
+
+
+def unit_file(run_id: str, unit_id: str, name: str) -> str:
+    """A hand-off of one unit, e.g. name `downloads.parquet`."""
+    return f"{run_folder(run_id)}/units/{unit_id}/{name}"
+
+
+def stage_record(run_id: str, unit_id: str, stage: str) -> str:
+    """What a finished stage did to one unit; its presence says that the stage finished."""
+    return unit_file(run_id, unit_id, f"{stage}.json")
+
+
+def run_summary(run_id: str, extension: str) -> str:
+    """The summary of a run, as `json` or `txt`."""
+    return f"{run_folder(run_id)}/summary.{extension}"
+
+
+# Pictures ---------------------------------------------------------------------------------------
+
+
+def staging_folder(run_id: str, category_id: int, variant_id: str) -> str:
+    """A variant's own folder for one run: unique, plain characters, the same on a retry."""
+    return f"staging/{_uuid(run_id, str(category_id), variant_id)}"
+
+
+def archive_folder(category_id: int, variant_id: str) -> str:
+    """A variant's folder for the long term, the same in every run."""
+    return f"archive/category={category_id}/{_uuid(str(category_id), variant_id)}"
+
+
+def picture_name(image_id: str, content_sha256: str, picture_format: str) -> str:
+    """A picture's file name; the content hash in it tells versions of one image apart."""
+    extension = EXTENSIONS.get(picture_format, picture_format.lower())
+    return f"{safe_name(image_id)}-{content_sha256[:16]}.{extension}"
+
+
+# Across runs ------------------------------------------------------------------------------------
+
+
+def current(subject: str, category_id: int) -> str:
+    """The latest state of a category; subject: images, evidence, findings or verdicts."""
+    return f"{subject}/current/category={category_id}/{subject}.parquet"
+
+
+def findings_history(run_id: str) -> str:
+    """The findings of the variants that one run judged, sorted by category and variant."""
+    return f"findings/history/run={safe_name(run_id)}.parquet"
+
+
+def report(category_id: int, subject: str) -> str:
+    """A category's CSV; subject: duplicates, summary or compliance."""
+    return f"reports/category={category_id}/{category_id}_{subject}.csv"
+
+
+def extract_csv(category_id: int) -> str:
+    """A category's source rows as CSV."""
+    return f"extract/{category_id}.csv"

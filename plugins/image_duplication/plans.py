@@ -1,0 +1,84 @@
+"""The plan of a run as every stage reads it: its categories, its units, its siblings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from image_duplication import layout
+from image_duplication.errors import MissingArtefactError
+from image_duplication.records import Scope
+from image_duplication.storage import Storage
+from image_duplication.tables import UNITS, Row, read_rows
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCategory:
+    """One category's share of a run, in counts; `left` are variants no longer active."""
+
+    category_id: int
+    name: str
+    variants: int
+    images: int
+    variants_due: int
+    images_due: int
+    left: int
+    unit_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one run does. `sibling_run_ids` are the runs that take what this one does not map."""
+
+    run_id: str
+    scope: Scope
+    planned_at: datetime
+    is_dry: bool
+    categories: tuple[PlannedCategory, ...]
+    rejected_rows: int = 0
+    sibling_run_ids: tuple[str, ...] = ()
+
+    @property
+    def unit_ids(self) -> list[str]:
+        """The units that this run maps, in order."""
+        return [unit_id for category in self.categories for unit_id in category.unit_ids]
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as plain JSON values."""
+        return {**asdict(self), "planned_at": self.planned_at.isoformat()}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Plan:
+        """The plan that `to_json` gave."""
+        categories = [
+            PlannedCategory(**{**category, "unit_ids": tuple(category["unit_ids"])})
+            for category in record["categories"]
+        ]
+        return cls(
+            **{
+                **record,
+                "scope": Scope(record["scope"]),
+                "planned_at": datetime.fromisoformat(record["planned_at"]),
+                "categories": tuple(categories),
+                "sibling_run_ids": tuple(record["sibling_run_ids"]),
+            }
+        )
+
+
+def read_plan(storage: Storage, run_id: str) -> Plan:
+    """The plan of a run. Raises MissingArtefactError when it has none."""
+    return Plan.from_json(storage.read_json(layout.plan_record(run_id)))
+
+
+def read_unit(storage: Storage, run_id: str, unit_id: str) -> Row:
+    """One unit's record from the plan's file, as `tables.UNITS`.
+
+    Raises MissingArtefactError when the plan has no such unit.
+    """
+    key = layout.plan_units(run_id)
+    for unit in read_rows(storage, key, UNITS):
+        if unit["unit_id"] == unit_id:
+            return unit
+    raise MissingArtefactError(f"{key} has no unit {unit_id!r}; clear plan_work")

@@ -1,0 +1,149 @@
+"""The project's words as types: codes, and the small records that pass between stages."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """How far one image row has come."""
+
+    LISTED = "listed"  # extracted from the source, nothing wrong so far
+    CORRECTED = "corrected"  # its URL is in standard form
+    DOWNLOADED = "downloaded"  # its bytes are in storage, a picture by header
+    FAILED = "failed"  # see the row's reason code
+    NO_IMAGES = "no_images"  # stands for an active variant without any active image row
+
+
+class ReasonCode(StrEnum):
+    """Why an image row failed. A closed list: reports count by it."""
+
+    # extract: the source row itself
+    CATEGORY_NOT_INTEGER = "category_not_integer"
+    ID_MISSING = "id_missing"
+    ID_MALFORMED = "id_malformed"  # control character in an id, or an id over 255 characters
+    IMAGE_ID_REPEATED = "image_id_repeated"
+    TEXT_NOT_UTF8 = "text_not_utf8"
+    URL_MISSING = "url_missing"
+    URL_TOO_LONG = "url_too_long"
+    # correct_urls
+    URL_UNCORRECTABLE = "url_uncorrectable"
+    SCHEME_NOT_ALLOWED = "scheme_not_allowed"
+    HOST_NOT_ALLOWED = "host_not_allowed"
+    # download_images
+    ADDRESS_NOT_ALLOWED = "address_not_allowed"
+    HOST_UNKNOWN = "host_unknown"
+    TOO_MANY_REDIRECTS = "too_many_redirects"
+    CONNECTION_FAILED = "connection_failed"
+    TIMED_OUT = "timed_out"
+    NOT_FOUND = "not_found"
+    ACCESS_DENIED = "access_denied"
+    REFUSED_BY_SERVER = "refused_by_server"  # another 4xx
+    RATE_LIMITED = "rate_limited"
+    SERVER_FAILED = "server_failed"  # 5xx
+    BODY_INCOMPLETE = "body_incomplete"
+    BODY_EMPTY = "body_empty"
+    TOO_MANY_BYTES = "too_many_bytes"
+    NOT_AN_IMAGE = "not_an_image"
+    FORMAT_NOT_ALLOWED = "format_not_allowed"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    # detect_duplicates
+    DECODE_FAILED = "decode_failed"
+
+    @property
+    def is_retryable(self) -> bool:
+        """Whether fetching again, unchanged, could succeed."""
+        return self in _RETRYABLE
+
+
+_RETRYABLE = frozenset(
+    {
+        ReasonCode.HOST_UNKNOWN,
+        ReasonCode.CONNECTION_FAILED,
+        ReasonCode.TIMED_OUT,
+        ReasonCode.RATE_LIMITED,
+        ReasonCode.SERVER_FAILED,
+        ReasonCode.BODY_INCOMPLETE,
+        ReasonCode.BODY_EMPTY,
+    }
+)
+
+
+class Kind(StrEnum):
+    """What was done to a picture; a combination is a set of kinds."""
+
+    IDENTICAL = "identical"
+    SAME_PICTURE = "same_picture"
+    TRANSFORMED = "transformed"
+    CROPPED = "cropped"
+    BORDERED = "bordered"
+    OVERLAID = "overlaid"
+    RECOLOURED = "recoloured"
+    COMPOSED = "composed"
+
+
+class Role(StrEnum):
+    """What one image is within its variant."""
+
+    BASE = "base"  # the first of its group by position; alone in it, simply a distinct picture
+    DUPLICATE = "duplicate"  # matches the base of its group
+    UNJUDGED = "unjudged"  # could not be fetched or decoded
+    ABSENT = "absent"  # the row stands for a variant without images
+
+
+class Verdict(StrEnum):
+    """Whether a variant shows enough different pictures. `short` is followed by how many lack."""
+
+    COMPLIANT = "compliant"
+    SHORT = "short"
+    UNDECIDED = "undecided"
+
+
+class Action(StrEnum):
+    """What a finding asks for. Over a group, every redundant image is named exactly once."""
+
+    REMOVE_DUPLICATE = "remove_duplicate"
+    REMOVE_BASE = "remove_base"  # the duplicate of this row is the keeper of its group
+    NONE = "none"  # related pictures, reported for information
+
+
+class Relation(StrEnum):
+    """How the two pictures of a finding belong together."""
+
+    DUPLICATE = "duplicate"
+    RELATED = "related"
+
+
+class Engine(StrEnum):
+    """A way to find matches."""
+
+    IDENTICAL = "identical"
+    DIFPY = "difpy"
+
+
+class Scope(StrEnum):
+    """Which variants a run judges: those that are due, or all."""
+
+    CHANGED = "changed"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class StageReport:
+    """What a stage did to one unit: small enough for XCom, kept as JSON beside the hand-off.
+
+    `counts` are rows or images by name; `seconds` is wall time; `is_degraded` says that the stage
+    went on with less than it should have had.
+    """
+
+    stage: str
+    unit_id: str
+    seconds: float
+    counts: dict[str, int]
+    is_degraded: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as plain JSON values."""
+        return asdict(self)

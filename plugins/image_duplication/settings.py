@@ -1,0 +1,230 @@
+"""The project's settings: one frozen object, validated once, from `include/config/settings.yaml`.
+
+Environment variables override the file (`IMAGE_DUPLICATION__DOWNLOAD__IN_FLIGHT=32`; lists and
+mappings as JSON), and a run's own choices override both.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    YamlConfigSettingsSource,
+)
+
+from image_duplication.errors import ConfigurationError
+from image_duplication.records import Engine
+
+INCLUDE_VARIABLE = "IMAGE_DUPLICATION_INCLUDE"
+
+
+def _known_timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"unknown time zone {name!r}; expected an IANA name, e.g. UTC") from error
+    return name
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StorageSettings(_Section):
+    """Where everything is kept."""
+
+    root: str = Field("build/data", min_length=1)
+    """URL or path of the storage root; a relative path starts at the folder that holds include/."""
+
+
+class SourceSettings(_Section):
+    """How the catalogue database is read."""
+
+    timezone: Annotated[str, AfterValidator(_known_timezone)] = "UTC"
+    """Zone of `updated_at` values that carry none."""
+    fetch_rows: int = Field(2_000, ge=1, le=100_000)
+    """Rows fetched from the server at a time."""
+    max_url_length: int = Field(4_096, ge=64, le=65_536)
+    """Characters; a longer URL becomes a row with the reason `url_too_long`."""
+
+
+class PlanSettings(_Section):
+    """How a run is cut into work units."""
+
+    part_size_images: int = Field(20_000, ge=1)
+    """Images in one part; a larger category is split between variants."""
+    max_units_per_run: int = Field(1_000, ge=1, le=1_024)
+    """Airflow's own limit (`core.max_map_length`) is 1,024; further units go to sibling runs."""
+    categories_file: str | None = None
+    """CSV with `name` and `id` columns, relative to include/config; None: ask the database."""
+    seconds_per_image: float = Field(0.02, gt=0)
+    """Expected time of an image through all stages, for the estimate that `plan_only` prints."""
+
+
+class PolicySettings(_Section):
+    """The marketplace's rule."""
+
+    required_pictures: int = Field(3, ge=1, le=50)
+    """Different usable pictures that each variant must show."""
+    min_side_px: int = Field(33, ge=1)
+    """A picture whose shorter side is below this is not usable."""
+
+
+class UrlSettings(_Section):
+    """The standard form of an image URL."""
+
+    image_base: str = Field("https://assets-bg.gem.gov.in", pattern=r"^https?://[^/\s]+$")
+    """Scheme and host that the rules write for `{image_base}`."""
+    allowed_hosts: tuple[str, ...] = Field(("gem.gov.in", "*.gem.gov.in"), min_length=1)
+    """Exact host names, or `*.` and a domain for all hosts below it."""
+    allowed_schemes: tuple[str, ...] = Field(("https", "http"), min_length=1)
+
+
+class DownloadSettings(_Section):
+    """How pictures are fetched. All bounds are for one image unless they say otherwise."""
+
+    in_flight: int = Field(64, ge=1, le=1_024)
+    """Requests of one task under way at once."""
+    processes: int = Field(0, ge=0, le=64)
+    """Processes that share one unit's downloads; 0: as the machine and the unit's size suggest."""
+    connections_per_host: int = Field(64, ge=1, le=1_024)
+    """Requests of one task under way at once to one host."""
+    rate_per_host_per_s: float | None = Field(200.0, gt=0)
+    """Requests a second to one host, by the whole deployment; None: no limit."""
+    pool_slots: int = Field(4, ge=1)
+    """Slots of the Airflow pool `image_downloads`: as many tasks share the rate."""
+    connect_timeout_s: float = Field(5.0, gt=0)
+    read_timeout_s: float = Field(15.0, gt=0)
+    total_timeout_s: float = Field(60.0, gt=0)
+    """From the first byte asked for to the last one read, without waits between attempts."""
+    max_attempts: int = Field(4, ge=1, le=20)
+    backoff_s: float = Field(0.5, gt=0)
+    """First wait before another attempt; doubles each time, with jitter."""
+    max_wait_s: float = Field(30.0, gt=0)
+    """Longest wait between attempts, whatever `Retry-After` asks for."""
+    max_redirects: int = Field(3, ge=0, le=20)
+    max_bytes: int = Field(20 * 1024 * 1024, ge=1_024)
+    max_pixels: int = Field(60_000_000, ge=1_024)
+    formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+    """Pillow's names of the formats that are accepted."""
+    private_hosts: tuple[str, ...] = ()
+    """Hosts that may resolve to a private or loopback address."""
+    max_failed_share: float = Field(0.2, ge=0, le=1)
+    """Of a unit's requests; above it the unit is retried, then goes on as degraded."""
+    user_agent: str = Field("GeM-ImageDuplication/0.1 (catalogue quality check)", min_length=1)
+
+
+class DifpySettings(_Section):
+    """The engine `difpy`: what it is given."""
+
+    pixel_size: int = Field(50, ge=10, le=1_000)
+    """Side in px to which difPy reduces each picture."""
+    similarity_mse: float = Field(5.0, ge=0, le=200)
+    """Largest mean squared error of a match; 0 is difPy's `duplicates`, 5 its `similar`.
+    Above 200 difPy's own arithmetic accepts every pair, so nothing above is allowed."""
+    same_dimensions: bool = False
+    """Compare only pictures of the same width and height."""
+
+
+class DetectionSettings(_Section):
+    """Which engines judge, and every threshold."""
+
+    engines: tuple[Engine, ...] = Field((Engine.IDENTICAL, Engine.DIFPY), min_length=1)
+    difpy: DifpySettings = DifpySettings()
+    processes: int = Field(0, ge=0, le=64)
+    """Processes that share one unit; 0: as the machine and the unit's size suggest."""
+    task_slots: int = Field(1, ge=1)
+    """Tasks that share this machine; each takes its part of the cores."""
+
+
+class ReportSettings(_Section):
+    """What is written beside the reports."""
+
+    write_extract_csv: bool = True
+
+
+class Settings(BaseSettings):
+    """All settings of one run. Frozen."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="IMAGE_DUPLICATION__", env_nested_delimiter="__"
+    )
+
+    include: Path
+    storage: StorageSettings = StorageSettings()
+    source: SourceSettings = SourceSettings()
+    plan: PlanSettings = PlanSettings()
+    policy: PolicySettings = PolicySettings()
+    urls: UrlSettings = UrlSettings()
+    download: DownloadSettings = DownloadSettings()
+    detection: DetectionSettings = DetectionSettings()
+    report: ReportSettings = ReportSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Run choices first, then the environment, then the file."""
+        path = find_include() / "config" / "settings.yaml"
+        return (init_settings, env_settings, YamlConfigSettingsSource(settings_cls, path))
+
+    @property
+    def storage_root(self) -> str:
+        """The storage root as a URL or an absolute path."""
+        root = self.storage.root
+        if "://" in root:
+            return root
+        return str((self.include.parent / root).resolve())
+
+
+def find_include() -> Path:
+    """The folder `include/`: named by IMAGE_DUPLICATION_INCLUDE, else beside `plugins/`."""
+    named = os.environ.get(INCLUDE_VARIABLE)
+    include = Path(named) if named else Path(__file__).resolve().parents[2] / "include"
+    for part in ("sql", "config"):
+        if not (include / part).is_dir():
+            raise ConfigurationError(
+                f"include folder {str(include)!r} has no folder {part!r}; set {INCLUDE_VARIABLE} "
+                "to the folder that holds sql/ and config/"
+            )
+    return include.resolve()
+
+
+def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read and validate the settings; `overrides` are nested mappings, as in the file.
+
+    Raises ConfigurationError naming each wrong setting, what was received and what is allowed.
+    """
+    include = find_include()
+    try:
+        return Settings(include=include, **(overrides or {}))
+    except ValidationError as error:
+        raise ConfigurationError(_describe(error)) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, SettingsError) as error:
+        raise ConfigurationError(
+            f"settings of {str(include / 'config' / 'settings.yaml')!r} and the environment "
+            f"cannot be read: {error}"
+        ) from error
+
+
+def _describe(error: ValidationError) -> str:
+    wrong = "; ".join(
+        f"{'.'.join(str(part) for part in fault['loc'])} = {fault['input']!r}: {fault['msg']}"
+        for fault in error.errors()
+    )
+    return f"settings (settings.yaml, environment or run parameters) are not valid: {wrong}"

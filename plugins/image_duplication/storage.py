@@ -1,0 +1,176 @@
+"""The storage root: files that appear whole, on a local disk or in object storage.
+
+Keys are relative paths with `/`; every path of the project is made in `layout`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from typing import IO, Any
+
+from fsspec.implementations.local import LocalFileSystem
+from upath import UPath
+
+from image_duplication.errors import ConfigurationError, MissingArtefactError, StorageError
+
+
+class Storage:
+    """One storage root, `file://`, `s3://` or any other that universal-pathlib knows."""
+
+    def __init__(self, root: str) -> None:
+        try:
+            self._root = UPath(root)
+            self._fs = self._root.fs
+        except (ValueError, ImportError, OSError) as error:
+            raise ConfigurationError(f"storage root {root!r} cannot be used: {error}") from error
+        self._is_local = isinstance(self._fs, LocalFileSystem)
+        self._base = self._root.path.rstrip("/")
+        self.root = root
+
+    def __reduce__(self) -> tuple[type[Storage], tuple[str]]:
+        """Worker processes open the root anew."""
+        return (Storage, (self.root,))
+
+    def path(self, key: str) -> str:
+        """The full path of a key on the root's file system."""
+        return f"{self._base}/{key}"
+
+    def url(self, key: str) -> str:
+        """The address of a key for people and other tools."""
+        return self.path(key) if self._is_local else str(self._fs.unstrip_protocol(self.path(key)))
+
+    def size(self, key: str) -> int | None:
+        """Size in bytes, or None when there is no such file."""
+        with _reported("look up", key):
+            if self._is_local:
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    return os.stat(self.path(key)).st_size
+                return None
+            with contextlib.suppress(FileNotFoundError):
+                return int(self._fs.size(self.path(key)))
+            return None
+
+    def exists(self, key: str) -> bool:
+        """Whether the file is there."""
+        return self.size(key) is not None
+
+    def read_bytes(self, key: str) -> bytes:
+        """The whole file. Raises MissingArtefactError when there is none."""
+        with _reported("read", key):
+            if self._is_local:
+                with open(self.path(key), "rb") as file:
+                    return file.read()
+            return bytes(self._fs.cat_file(self.path(key)))
+
+    @contextlib.contextmanager
+    def reading(self, key: str) -> Iterator[IO[bytes]]:
+        """The file, open for reading with seek."""
+        with _reported("read", key), self._fs.open(self.path(key), "rb") as file:
+            yield file
+
+    @contextlib.contextmanager
+    def writing(self, key: str, *, durable: bool = True) -> Iterator[IO[bytes]]:
+        """A sink whose file appears whole under `key` when the block ends, or not at all.
+
+        `durable` forces a local file to disk before it gets its name.
+        """
+        with _reported("write", key):
+            if self._is_local:
+                with self._writing_local(key, durable=durable) as sink:
+                    yield sink
+            else:
+                with self._writing_object(key) as sink:
+                    yield sink
+
+    @contextlib.contextmanager
+    def _writing_local(self, key: str, *, durable: bool) -> Iterator[IO[bytes]]:
+        target = self.path(key)
+        temporary = f"{target}.{uuid.uuid4().hex[:12]}.part"
+        try:
+            file = open(temporary, "wb")  # noqa: SIM115 - closed below, on either way out
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            file = open(temporary, "wb")  # noqa: SIM115
+        try:
+            with file:
+                yield file
+                file.flush()
+                if durable:
+                    os.fsync(file.fileno())
+            os.replace(temporary, target)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+
+    @contextlib.contextmanager
+    def _writing_object(self, key: str) -> Iterator[IO[bytes]]:
+        sink = self._fs.open(self.path(key), "wb")
+        try:
+            yield sink
+        except BaseException:
+            # Closing would complete the upload: a half-written object must never appear.
+            with contextlib.suppress(Exception):
+                sink.discard()
+            raise
+        sink.close()
+
+    def write_bytes(self, key: str, content: bytes, *, durable: bool = True) -> None:
+        """Write a whole file, replacing what is there."""
+        with self.writing(key, durable=durable) as sink:
+            sink.write(content)
+
+    def read_json(self, key: str) -> Any:
+        """The JSON value in a file."""
+        return json.loads(self.read_bytes(key))
+
+    def write_json(self, key: str, value: Any) -> None:
+        """Write a JSON value, readable and in stable order."""
+        text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+        self.write_bytes(key, (text + "\n").encode())
+
+    def move(self, source: str, target: str) -> None:
+        """Give a file another key: a rename, or in object storage copy, check, then delete."""
+        with _reported("move", source):
+            if self._is_local:
+                try:
+                    os.replace(self.path(source), self.path(target))
+                except FileNotFoundError:
+                    os.makedirs(os.path.dirname(self.path(target)), exist_ok=True)
+                    os.replace(self.path(source), self.path(target))
+                return
+            self._fs.cp_file(self.path(source), self.path(target))
+            if self._fs.size(self.path(target)) != self._fs.size(self.path(source)):
+                raise StorageError(f"copy of {source!r} to {target!r} has another size")
+            self._fs.rm_file(self.path(source))
+
+    def delete(self, key: str) -> None:
+        """Remove a file; nothing happens when there is none."""
+        with _reported("delete", key), contextlib.suppress(FileNotFoundError):
+            self._fs.rm_file(self.path(key))
+
+    def delete_folder(self, key: str) -> None:
+        """Remove a folder with all that is in it; nothing happens when there is none."""
+        with _reported("delete", key), contextlib.suppress(FileNotFoundError):
+            self._fs.rm(self.path(key), recursive=True)
+
+    def names(self, key: str) -> list[str]:
+        """The names directly below a folder, sorted; for people, never for a stage's input."""
+        with _reported("list", key), contextlib.suppress(FileNotFoundError):
+            return sorted(str(p).rsplit("/", 1)[-1] for p in self._fs.ls(self.path(key), False))
+        return []
+
+
+@contextlib.contextmanager
+def _reported(deed: str, key: str) -> Iterator[None]:
+    """Turn what the file system raises into this project's errors, naming the file."""
+    try:
+        yield
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise MissingArtefactError(f"cannot {deed} {key!r}: there is no such file") from error
+    except OSError as error:
+        raise StorageError(f"cannot {deed} {key!r}: {error}") from error

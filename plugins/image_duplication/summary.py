@@ -1,0 +1,191 @@
+"""The summary of a run: per category and in total, as JSON and as text for people."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from image_duplication.plans import Plan
+from image_duplication.units import STAGES
+
+_WIDTH = 118
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFailure:
+    """A unit that did not finish, and the stage that it did not finish."""
+
+    unit_id: str
+    stage: str
+
+    def __str__(self) -> str:
+        """As it stands in messages."""
+        return f"{self.unit_id} at {self.stage}"
+
+
+@dataclass(frozen=True, slots=True)
+class CategorySummary:
+    """What a run did to one category, in images; and how the category stands after it.
+
+    `variants`, `findings…` and `verdicts` state the whole category, whichever run judged it; the
+    rest is this run's share. `stage_seconds` is wall time summed over units.
+    """
+
+    category_id: int
+    name: str
+    variants_judged: int
+    variants: int
+    images: int
+    corrected: int
+    downloaded: int
+    failed_by_reason: dict[str, int]
+    findings: int
+    related: int
+    findings_by_kind: dict[str, int]
+    verdicts: dict[str, int]
+    units: int
+    units_failed: tuple[UnitFailure, ...]
+    units_degraded: tuple[str, ...]
+    stage_seconds: dict[str, float]
+    stage_images: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """All categories of a run, and their totals."""
+
+    run_id: str
+    scope: str
+    planned_at: str
+    rejected_rows: int
+    categories: tuple[CategorySummary, ...]
+
+    @classmethod
+    def of(cls, plan: Plan, categories: Sequence[CategorySummary]) -> RunSummary:
+        """The summary of a planned run."""
+        return cls(
+            plan.run_id,
+            plan.scope,
+            plan.planned_at.isoformat(),
+            plan.rejected_rows,
+            tuple(categories),
+        )
+
+    @property
+    def units_failed(self) -> list[UnitFailure]:
+        """Every unit of the run that did not finish."""
+        return [failure for category in self.categories for failure in category.units_failed]
+
+    def totals(self) -> dict[str, Any]:
+        """The categories added up."""
+        categories = self.categories
+        failed = _add(category.failed_by_reason for category in categories)
+        if self.rejected_rows:
+            failed["category_not_integer"] = self.rejected_rows
+        return {
+            "categories": len(categories),
+            "variants_judged": sum(category.variants_judged for category in categories),
+            "variants": sum(category.variants for category in categories),
+            "images": sum(category.images for category in categories) + self.rejected_rows,
+            "corrected": sum(category.corrected for category in categories),
+            "downloaded": sum(category.downloaded for category in categories),
+            "failed_by_reason": failed,
+            "findings": sum(category.findings for category in categories),
+            "related": sum(category.related for category in categories),
+            "findings_by_kind": _add(category.findings_by_kind for category in categories),
+            "verdicts": _add(category.verdicts for category in categories),
+            "units": sum(category.units for category in categories),
+            "units_failed": [str(failure) for failure in self.units_failed],
+            "units_degraded": [u for category in categories for u in category.units_degraded],
+            "stages": self._stages(),
+        }
+
+    def _stages(self) -> dict[str, dict[str, float]]:
+        seconds = _add(category.stage_seconds for category in self.categories)
+        images = _add(category.stage_images for category in self.categories)
+        return {
+            stage: {
+                "seconds": round(seconds[stage], 3),
+                "images_per_s": round(images.get(stage, 0) / max(seconds[stage], 1e-9), 1),
+            }
+            for stage in STAGES
+            if stage in seconds
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The summary as plain JSON values."""
+        return {
+            "run_id": self.run_id,
+            "scope": self.scope,
+            "planned_at": self.planned_at,
+            "total": self.totals(),
+            "categories": [asdict(category) for category in self.categories],
+        }
+
+
+def _add(counts: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return dict(sorted(total.items()))
+
+
+def render_text(run: RunSummary) -> str:
+    """The summary as tables of plain characters, for a log or a terminal."""
+    text = io.StringIO()
+    console = Console(file=text, width=_WIDTH, no_color=True, highlight=False, emoji=False)
+    console.print(_category_table(run))
+    totals = run.totals()
+    for title, counts in (
+        ("images failed, by reason", totals["failed_by_reason"]),
+        ("findings by kind", totals["findings_by_kind"]),
+        ("verdicts", totals["verdicts"]),
+    ):
+        console.print(f"{title}: {_list_counts(counts)}", markup=False)
+    console.print(_stage_table(totals["stages"]))
+    for title in ("units_failed", "units_degraded"):
+        if totals[title]:
+            console.print(f"{title.replace('_', ' ')}: {', '.join(totals[title])}", markup=False)
+    return text.getvalue()
+
+
+def _list_counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+
+
+def _category_table(run: RunSummary) -> Table:
+    table = Table(
+        box=box.ASCII2, title=f"Run {run.run_id}, scope {run.scope}", title_justify="left"
+    )
+    table.add_column("category", overflow="fold")
+    for heading in ("variants", "images", "corrected", "fetched", "failed", "findings", "short"):
+        table.add_column(heading, justify="right")
+    for category in run.categories:
+        table.add_row(
+            f"{category.category_id} {category.name}".replace("[", "\\["),
+            f"{category.variants}",
+            f"{category.images}",
+            f"{category.corrected}",
+            f"{category.downloaded}",
+            f"{sum(category.failed_by_reason.values())}",
+            f"{category.findings}",
+            f"{sum(n for verdict, n in category.verdicts.items() if verdict.startswith('short'))}",
+        )
+    return table
+
+
+def _stage_table(stages: dict[str, dict[str, float]]) -> Table:
+    table = Table(box=box.ASCII2)
+    table.add_column("stage")
+    table.add_column("seconds", justify="right")
+    table.add_column("images/s", justify="right")
+    for stage, figures in stages.items():
+        table.add_row(stage, f"{figures['seconds']:.1f}", f"{figures['images_per_s']:.0f}")
+    return table

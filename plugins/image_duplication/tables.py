@@ -1,0 +1,352 @@
+"""The declared schema of every hand-off, checked at each read and write.
+
+Each stage's schema is that of the stage before plus its own columns, so a row can be followed
+through the files by (variant_id, image_id).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from image_duplication.errors import SchemaError
+from image_duplication.storage import Storage
+
+Row = dict[str, Any]
+
+ROW_GROUP_ROWS = 4_096
+"""Rows per Parquet row group: what a stage holds of a unit at a time."""
+
+_TIME = pa.timestamp("us", tz="UTC")
+_WORDS = pa.list_(pa.string())
+
+
+def _with(schema: pa.Schema, *fields: tuple[str, pa.DataType]) -> pa.Schema:
+    return pa.schema([*schema, *(pa.field(name, kind) for name, kind in fields)])
+
+
+SOURCE_COLUMNS = (
+    "category_id",
+    "category_name",
+    "variant_id",
+    "catalogue_id",
+    "seller_id",
+    "product_url",
+    "image_id",
+    "position",
+    "image_url",
+    "updated_at",
+)
+"""The result columns of include/sql/active_images.sql: the contract with the source."""
+
+UNITS = pa.schema(
+    [
+        ("unit_id", pa.string()),
+        ("category_id", pa.int64()),
+        ("category_name", pa.string()),
+        ("part", pa.int32()),
+        ("parts", pa.int32()),
+        ("label", pa.string()),
+        # As JSON, so that an integer key is bound as an integer and a text key as text.
+        ("first_variant_id", pa.string()),
+        ("last_variant_id", pa.string()),
+        ("variants_due", pa.int64()),
+        ("images_due", pa.int64()),
+    ]
+)
+
+PLANNED_VARIANTS = pa.schema(
+    [
+        ("variant_id", pa.string()),
+        ("unit_id", pa.string()),  # null: not judged in this run
+        ("signature", pa.string()),
+        ("images", pa.int32()),
+        ("due_reason", pa.string()),  # null: not due
+    ]
+)
+
+REJECTED_ROWS = pa.schema(
+    [
+        ("category_id", pa.string()),
+        ("variant_id", pa.string()),
+        ("image_id", pa.string()),
+        ("image_url", pa.string()),
+        ("reason_code", pa.string()),
+    ]
+)
+
+EXTRACTED = pa.schema(
+    [
+        ("category_id", pa.int64()),
+        ("category_name", pa.string()),
+        ("variant_id", pa.string()),
+        ("catalogue_id", pa.string()),
+        ("seller_id", pa.string()),
+        ("product_url", pa.string()),
+        ("image_id", pa.string()),
+        ("position", pa.int64()),
+        ("image_url", pa.string()),
+        ("updated_at", _TIME),
+        ("signature", pa.string()),  # of the variant's rows, equal on each of them
+        ("source_as_of", _TIME),
+        ("status", pa.string()),
+        ("reason_code", pa.string()),
+    ]
+)
+
+CORRECTED = _with(EXTRACTED, ("corrected_url", pa.string()), ("url_rules", _WORDS))
+
+DOWNLOADED = _with(
+    CORRECTED,
+    ("content_sha256", pa.string()),
+    ("size_bytes", pa.int64()),
+    ("width_px", pa.int32()),  # as stored, before any EXIF rotation
+    ("height_px", pa.int32()),
+    ("picture_format", pa.string()),  # Pillow's name, from the content
+    ("http_status", pa.int32()),  # of the last answer
+    ("attempts", pa.int32()),
+    ("etag", pa.string()),
+    ("last_modified", pa.string()),
+    ("fetched_at", _TIME),
+)
+
+JUDGED = _with(
+    DOWNLOADED,
+    ("role", pa.string()),
+    ("is_usable", pa.bool_()),
+    ("quality_notes", _WORDS),
+    ("base_image_id", pa.string()),
+    ("keeper_image_id", pa.string()),
+    ("keeper_reason", pa.string()),
+    ("kinds", _WORDS),  # of the match with the base
+    ("distance", pa.float64()),
+    ("engine", pa.string()),
+    (
+        "related",
+        pa.list_(
+            pa.struct(
+                [
+                    ("image_id", pa.string()),
+                    ("kinds", _WORDS),
+                    ("distance", pa.float64()),
+                    ("engine", pa.string()),
+                ]
+            )
+        ),
+    ),
+    ("feature_version", pa.string()),
+    ("threshold_version", pa.string()),
+    ("judged_at", _TIME),
+)
+
+EVIDENCE = pa.schema(
+    [
+        ("category_id", pa.int64()),
+        ("variant_id", pa.string()),
+        ("first_image_id", pa.string()),
+        ("second_image_id", pa.string()),
+        ("first_sha256", pa.string()),
+        ("second_sha256", pa.string()),
+        ("feature_version", pa.string()),
+        ("pixel_size", pa.int32()),
+        ("same_dimensions", pa.bool_()),  # equal width and height, in either order
+        ("difpy_mse", pa.float64()),  # difPy's own figure, smaller of both directions; null: over
+        ("mse", pa.float64()),  # the correct mean squared error, least over four rotations
+        ("rotation_deg", pa.int32()),  # of the second picture, anticlockwise, at that error
+    ]
+)
+
+FINDINGS = pa.schema(
+    [
+        ("category_id", pa.int64()),
+        ("variant_id", pa.string()),
+        ("catalogue_id", pa.string()),
+        ("seller_id", pa.string()),
+        ("product_url", pa.string()),
+        ("relation", pa.string()),
+        ("base_image_id", pa.string()),
+        ("base_position", pa.int64()),
+        ("base_url", pa.string()),
+        ("base_sha256", pa.string()),
+        ("duplicate_image_id", pa.string()),
+        ("duplicate_position", pa.int64()),
+        ("duplicate_url", pa.string()),
+        ("duplicate_sha256", pa.string()),
+        ("kinds", _WORDS),
+        ("distance", pa.float64()),
+        ("engine", pa.string()),
+        ("keeper_image_id", pa.string()),
+        ("keeper_reason", pa.string()),
+        ("action", pa.string()),
+        ("feature_version", pa.string()),
+        ("threshold_version", pa.string()),
+        ("judged_at", _TIME),
+        ("run_id", pa.string()),
+    ]
+)
+
+VERDICTS = pa.schema(
+    [
+        ("category_id", pa.int64()),
+        ("category_name", pa.string()),
+        ("variant_id", pa.string()),
+        ("catalogue_id", pa.string()),
+        ("seller_id", pa.string()),
+        ("product_url", pa.string()),
+        ("verdict", pa.string()),  # compliant, short_by_<n> or undecided
+        ("reason", pa.string()),
+        ("required", pa.int32()),
+        ("images", pa.int32()),
+        ("distinct_usable", pa.int32()),
+        ("unjudged", pa.int32()),
+        ("redundant", pa.int32()),
+        ("signature", pa.string()),
+        ("feature_version", pa.string()),
+        ("threshold_version", pa.string()),
+        ("source_as_of", _TIME),
+        ("judged_at", _TIME),
+        ("run_id", pa.string()),
+    ]
+)
+
+ARCHIVE_MANIFEST = pa.schema(
+    [
+        ("category_id", pa.int64()),
+        ("variant_id", pa.string()),
+        ("image_id", pa.string()),
+        ("content_sha256", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("staged_key", pa.string()),
+        ("archived_key", pa.string()),
+    ]
+)
+
+
+def check_schema(found: pa.Schema, declared: pa.Schema, what: str) -> None:
+    """Raise SchemaError naming the first column that differs from the declared schema."""
+    if found.equals(declared):
+        return
+    for field in declared:
+        place = found.get_field_index(field.name)
+        if place < 0:
+            raise SchemaError(f"{what}: column {field.name!r} is missing")
+        if found.field(place).type != field.type:
+            raise SchemaError(
+                f"{what}: column {field.name!r} has type {found.field(place).type}, "
+                f"expected {field.type}"
+            )
+    extra = [name for name in found.names if name not in declared.names]
+    if extra:
+        raise SchemaError(f"{what}: column {extra[0]!r} is not declared")
+    raise SchemaError(f"{what}: columns are in another order: {found.names}")
+
+
+class TableWriter:
+    """Writes rows to one Parquet file, which appears whole when the block ends, or not at all."""
+
+    def __init__(self, storage: Storage, key: str, schema: pa.Schema) -> None:
+        self._storage = storage
+        self._key = key
+        self._schema = schema
+        self._waiting: list[Row] = []
+        self._stack = contextlib.ExitStack()
+        self.rows = 0
+
+    def __enter__(self) -> Self:
+        """Open the sink."""
+        with contextlib.ExitStack() as stack:
+            sink = stack.enter_context(self._storage.writing(self._key))
+            self._file = stack.enter_context(
+                pq.ParquetWriter(sink, self._schema, compression="zstd")
+            )
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """Write what is waiting and give the file its name; on an error, leave nothing."""
+        try:
+            if error[0] is None:
+                self._flush(len(self._waiting))
+        except BaseException as fault:
+            self._stack.__exit__(type(fault), fault, fault.__traceback__)
+            raise
+        self._stack.__exit__(*error)
+
+    def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Add rows; row groups have the same bounds however the rows arrive."""
+        for row in rows:
+            self._waiting.append(dict(row))
+            if len(self._waiting) == ROW_GROUP_ROWS:
+                self._flush(ROW_GROUP_ROWS)
+
+    def _flush(self, count: int) -> None:
+        if not count:
+            return
+        self._file.write_table(to_table(self._waiting, self._schema, self._key))
+        self.rows += count
+        self._waiting = []
+
+
+def to_table(rows: list[Row], schema: pa.Schema, what: str) -> pa.Table:
+    """Rows as a table of the declared schema. Raises SchemaError naming the column that is off."""
+    if rows and rows[0].keys() != set(schema.names):
+        odd = sorted(rows[0].keys() ^ set(schema.names))
+        raise SchemaError(f"{what}: column {odd[0]!r} is missing or not declared")
+    try:
+        return pa.Table.from_pylist(rows, schema=schema)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        raise SchemaError(f"{what}: a value does not fit its column: {error}") from error
+
+
+def read_row_groups(storage: Storage, key: str, schema: pa.Schema) -> Iterator[list[Row]]:
+    """The rows of a hand-off, one row group at a time.
+
+    Raises MissingArtefactError when there is no such file, SchemaError when it differs.
+    """
+    with storage.reading(key) as source:
+        try:
+            file = pq.ParquetFile(source)
+        except pa.ArrowInvalid as error:
+            raise SchemaError(f"{key}: not a Parquet file: {error}") from error
+        check_schema(file.schema_arrow, schema, key)
+        for number in range(file.num_row_groups):
+            yield file.read_row_group(number).to_pylist()
+
+
+def read_rows(storage: Storage, key: str, schema: pa.Schema) -> Iterator[Row]:
+    """The rows of a hand-off, one by one."""
+    for group in read_row_groups(storage, key, schema):
+        yield from group
+
+
+def read_variants(storage: Storage, key: str, schema: pa.Schema) -> Iterator[tuple[str, list[Row]]]:
+    """The rows of a hand-off, one variant at a time: consecutive rows of equal variant_id."""
+    variant_id: str | None = None
+    rows: list[Row] = []
+    for row in read_rows(storage, key, schema):
+        if rows and row["variant_id"] != variant_id:
+            yield str(variant_id), rows
+            rows = []
+        variant_id = row["variant_id"]
+        rows.append(row)
+    if rows:
+        yield str(variant_id), rows
+
+
+def write_rows(
+    storage: Storage, key: str, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]
+) -> int:
+    """Write a whole hand-off; the number of rows written."""
+    with TableWriter(storage, key, schema) as writer:
+        writer.write(rows)
+    return writer.rows
+
+
+def count_rows(storage: Storage, key: str) -> int:
+    """Rows of a hand-off, from its footer alone."""
+    with storage.reading(key) as source:
+        return int(pq.ParquetFile(source).metadata.num_rows)

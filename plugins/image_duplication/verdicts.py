@@ -1,0 +1,49 @@
+"""The marketplace's rule: whether a variant shows enough different pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from image_duplication.records import Role, Verdict
+from image_duplication.tables import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A variant's verdict with the counts that it follows from."""
+
+    verdict: str
+    reason: str
+    images: int
+    distinct_usable: int
+    unjudged: int
+    redundant: int
+
+
+def judge_variant(rows: Sequence[Row], *, required: int) -> Judgement:
+    """The verdict from one variant's judged rows (`tables.JUDGED`).
+
+    With d usable distinct images, u unjudged ones and r required: d ≥ r is compliant; d + u < r is
+    short by r - d; anything else is undecided. Fewer than r rows are short whatever they show.
+    """
+    images = sum(row["role"] != Role.ABSENT for row in rows)
+    unjudged = sum(row["role"] == Role.UNJUDGED for row in rows)
+    # A group counts once, and counts as usable when any of its members is.
+    usable = {row["base_image_id"] for row in rows if row["is_usable"]}
+    redundant = sum(row["role"] == Role.DUPLICATE for row in rows)
+    distinct = len(usable)
+    if distinct >= required:
+        verdict, reason = str(Verdict.COMPLIANT), "enough_different_images"
+    elif images < required:
+        verdict, reason = _short(required - distinct), "too_few_images"
+    elif distinct + unjudged < required:
+        verdict = _short(required - distinct)
+        reason = "duplicate_images" if redundant else "unusable_images"
+    else:
+        verdict, reason = str(Verdict.UNDECIDED), "images_not_judged"
+    return Judgement(verdict, reason, images, distinct, unjudged, redundant)
+
+
+def _short(missing: int) -> str:
+    return f"{Verdict.SHORT}_by_{missing}"

@@ -1,0 +1,1 @@
+"""Where Airflow meets the domain: connections, run parameters, retries. DAG files only wire."""
