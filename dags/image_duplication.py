@@ -39,7 +39,7 @@ from typing import Any
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, TriggerRule, task, task_group
 from image_duplication_airflow.params import PARAMS
-from image_duplication_airflow.retries import RETRIES, RETRY_POLICY
+from image_duplication_airflow.retries import RETRIES, RETRY_DELAY, RETRY_POLICY
 
 # Heavy imports stand inside the tasks: this file is parsed every few seconds.
 
@@ -60,6 +60,7 @@ def build_dag() -> DAG:
         default_args={
             "owner": "catalogue-quality",
             "retries": RETRIES,
+            "retry_delay": RETRY_DELAY,
             "retry_policy": RETRY_POLICY,
         },
     ) as dag:

@@ -33,14 +33,13 @@ def write_csv(
     storage: Storage, key: str, header: Sequence[str], rows: Iterable[Sequence[object]]
 ) -> None:
     """Write a whole CSV file, a row at a time."""
-    with (
-        storage.writing(key) as sink,
+    with storage.writing(key) as sink:
         # The mark is what makes spreadsheets read UTF-8.
-        io.TextIOWrapper(sink, encoding="utf-8-sig", newline="") as text,
-    ):
+        text = io.TextIOWrapper(sink, encoding="utf-8-sig", newline="")
         writer = csv.writer(text)
         writer.writerow(header)
         for row in rows:
             writer.writerow([to_cell(value) for value in row])
+        # The sink is the storage's to close, so that the file appears only when it is whole.
         text.flush()
         text.detach()

@@ -9,6 +9,8 @@ from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryActi
 RETRIES = 3
 """Tries of a task after the first."""
 
+RETRY_DELAY = timedelta(minutes=1)
+
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
         RetryRule(
@@ -19,7 +21,7 @@ RETRY_POLICY = ExceptionRetryPolicy(
         RetryRule(
             exception="image_duplication.errors.TransientError",
             action=RetryAction.RETRY,
-            retry_delay=timedelta(minutes=1),
+            retry_delay=RETRY_DELAY,
             reason="the same call may succeed later",
         ),
     ]

@@ -6,9 +6,19 @@ import io
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 _ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
+
+_TO_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class DecodeError(Exception):
@@ -35,9 +45,11 @@ def decode(content: bytes, *, max_pixels: int) -> Image.Image:
 
 
 def _upright(picture: Image.Image) -> Image.Image:
-    if picture.getexif().get(_ORIENTATION_TAG, 1) == 1:
+    try:
+        turn = _TO_UPRIGHT.get(picture.getexif().get(_ORIENTATION_TAG))
+    except Exception:  # broken EXIF costs its rotation, never the picture
         return picture
-    return ImageOps.exif_transpose(picture)
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:

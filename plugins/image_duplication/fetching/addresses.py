@@ -17,6 +17,8 @@ Resolver = Callable[[str, int], Sequence[str]]
 
 # RFC 6052: the last 32 bits are an IPv4 address.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# RFC 8215: NAT64 within one network; older Pythons call it global.
+_LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
 # RFC 4291, 2.5.5.1: deprecated, and not in the registry that `is_global` follows.
 _IPV4_COMPATIBLE = ipaddress.IPv6Network("::/96")
 
@@ -61,9 +63,12 @@ def _is_fit(address: str, *, may_be_private: bool) -> bool:
 
 
 def _is_public(address: _Address) -> bool:
+    if not address.is_global or address.is_multicast:
+        return False
+    if isinstance(address, ipaddress.IPv4Address):
+        return True
     # Site-local (RFC 3879) is deprecated, not in the registry, and still routed in places.
-    is_site_local = isinstance(address, ipaddress.IPv6Address) and address.is_site_local
-    return address.is_global and not address.is_multicast and not is_site_local
+    return not address.is_site_local and address not in _LOCAL_NAT64
 
 
 def _with_embedded(address: _Address) -> Iterator[_Address]:

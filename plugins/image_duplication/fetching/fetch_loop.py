@@ -17,7 +17,7 @@ from typing import NamedTuple
 from image_duplication import pictures
 from image_duplication.fetching.addresses import Resolver, check_addresses
 from image_duplication.fetching.refusal import Refusal
-from image_duplication.fetching.sniffing import read_header
+from image_duplication.fetching.sniffing import Header, read_header
 from image_duplication.fetching.targets import Target, Targets
 from image_duplication.fetching.transport import Answer, Line, Transport
 from image_duplication.fetching.turns import Turns
@@ -27,6 +27,7 @@ from image_duplication.storage import Storage
 
 logger = logging.getLogger(__name__)
 
+_AHEAD = 4  # requests handed to the threads before one is free, to save it the wait
 _HAND_OVER_ROWS = 32
 _HAND_OVER_S = 0.1
 _REFUSALS_IN_A_ROW = 3  # 429 answers after which the host itself, not one picture, is meant
@@ -98,7 +99,6 @@ class _Fetch:
         "line",
         "requests",
         "spent_s",
-        "started",
         "target",
         "wanted",
     )
@@ -110,8 +110,7 @@ class _Fetch:
         self.attempts = 0
         self.requests = 0
         self.spent_s = 0.0
-        self.started = 0.0
-        self.deadline = 0.0
+        self.deadline: float | None = None  # None: no thread has begun the request yet
         self.line = Line()
         self.answer = Answer()
         self.http_status: int | None = None
@@ -120,7 +119,7 @@ class _Fetch:
 class _Done(NamedTuple):
     fetch: _Fetch
     picture: _Picture | None
-    fault: BaseException | None  # of the storage, not of the picture
+    fault: Exception | None  # of the storage, not of the picture
 
 
 class FetchLoop:
@@ -147,13 +146,14 @@ class FetchLoop:
 
         def check(host: str, port: int) -> Sequence[str]:
             private_hosts = order.download.private_hosts
-            return check_addresses(
-                host, port, resolver=order.resolver, private_hosts=private_hosts
-            )
+            return check_addresses(host, port, resolver=order.resolver, private_hosts=private_hosts)
 
         self._transport = Transport(order.download, check)
         self._turns: Turns[_Fetch] = Turns(
-            connections_per_host=order.download.connections_per_host,
+            # The threads keep the limit of the whole, so a host's own counts only below it.
+            connections_per_host=None
+            if order.download.connections_per_host >= order.download.in_flight
+            else order.download.connections_per_host,
             rate_per_host_per_s=order.download.rate_per_host_per_s,
         )
         self._inbox = inbox
@@ -224,7 +224,7 @@ class FetchLoop:
             self._turns.add(fetch.target.host, fetch, is_first=True)
 
     def _start_ready(self, now: float) -> None:
-        while len(self._under_way) < self._download.in_flight:
+        while self._has_room():
             fetch = self._turns.take(now)
             if fetch is None:
                 return
@@ -235,19 +235,21 @@ class FetchLoop:
             if fetch.hops == 0:
                 fetch.attempts += 1
             fetch.line = Line()
-            fetch.started = now
-            fetch.deadline = now + self._download.total_timeout_s - fetch.spent_s
+            fetch.deadline = None
             self._under_way.add(fetch)
-            if self._threads < len(self._under_way):
+            if self._threads < min(len(self._under_way), self._download.in_flight):
                 self._threads += 1
                 threading.Thread(target=self._work, name="fetch", daemon=True).start()
             self._jobs.put(fetch)
+
+    def _has_room(self) -> bool:
+        return len(self._under_way) < self._download.in_flight + _AHEAD
 
     def _cut_overdue(self, now: float) -> None:
         if now >= self._check_deadlines_at:
             self._check_deadlines_at = now + self._tick_s
             for fetch in self._under_way:
-                if fetch.deadline <= now:
+                if fetch.deadline is not None and fetch.deadline <= now:
                     fetch.line.cut()
 
     def _pause_s(self, now: float) -> float:
@@ -258,7 +260,7 @@ class FetchLoop:
             times.append(self._check_deadlines_at)
         if self._finished:
             times.append(self._hand_over_at)
-        if len(self._under_way) < self._download.in_flight:
+        if self._has_room():
             next_turn_at = self._turns.next_at()
             if next_turn_at is not None:
                 times.append(next_turn_at)
@@ -272,7 +274,6 @@ class FetchLoop:
         self._turns.give_back(fetch.target.host)
         if done.fault is not None:
             raise done.fault
-        fetch.spent_s += now - fetch.started
         if answer.http_status is not None:
             fetch.http_status = answer.http_status
         self._heed_refusals(fetch, answer, now)
@@ -285,6 +286,7 @@ class FetchLoop:
             fetch.hops = 0
             heapq.heappush(self._later, (now + wait_s, next(self._order), fetch))
         else:
+            logger.debug("image %s: %s", fetch.wanted.image_id, answer.detail)
             self._finish(fetch.wanted, answer.reason, fetch)
 
     def _follow(self, fetch: _Fetch, location: str) -> None:
@@ -345,26 +347,27 @@ class FetchLoop:
         picture: _Picture | None = None,
     ) -> None:
         answer = Answer() if fetch is None else fetch.answer
-        is_had = picture is not None
         self._unfinished -= 1
         self._finished.append(
             Fetched(
-                wanted.number,
-                0 if fetch is None else fetch.requests,
-                reason,
-                *(picture or (None,) * len(_Picture._fields)),
+                number=wanted.number,
+                requests=0 if fetch is None else fetch.requests,
+                reason_code=reason,
+                content_sha256=picture.content_sha256 if picture else None,
+                size_bytes=picture.size_bytes if picture else None,
+                width_px=picture.width_px if picture else None,
+                height_px=picture.height_px if picture else None,
+                picture_format=picture.picture_format if picture else None,
                 http_status=None if fetch is None else fetch.http_status,
                 attempts=0 if fetch is None else fetch.attempts,
-                etag=answer.etag if is_had else None,
-                last_modified=answer.last_modified if is_had else None,
+                etag=answer.etag if picture else None,
+                last_modified=answer.last_modified if picture else None,
                 fetched_at=datetime.now(UTC),
             )
         )
 
     def _hand_over_finished(self, now: float) -> None:
-        if self._finished and (
-            len(self._finished) >= _HAND_OVER_ROWS or now >= self._hand_over_at
-        ):
+        if self._finished and (len(self._finished) >= _HAND_OVER_ROWS or now >= self._hand_over_at):
             self._hand_over(self._finished)
             self._finished = []
             self._hand_over_at = now + _HAND_OVER_S
@@ -374,25 +377,44 @@ class FetchLoop:
     def _work(self) -> None:
         while (fetch := self._jobs.get()) is not None:
             picture: _Picture | None = None
-            fault: BaseException | None = None
-            try:
-                fetch.answer = self._transport.get(fetch.target, fetch.line)
-                if fetch.answer.http_status is not None or fetch.answer.is_sent:
-                    fetch.requests += 1
-                if fetch.answer.content:
-                    picture = self._keep(fetch.wanted, fetch.answer.content)
-            except Refusal as refusal:
-                fetch.answer = fetch.answer._replace(reason=refusal.reason)
-            except Exception as error:
-                fault = error
+            fault: Exception | None = None
+            header = self._fetch_once(fetch)
+            fetch.requests += fetch.line.was_used
+            content = fetch.answer.content
             fetch.answer = fetch.answer._replace(content=b"")
+            if header is not None:
+                try:
+                    picture = self._keep(fetch.wanted, content, header)
+                except Exception as error:
+                    fault = error  # no fault of the picture's: it ends the loop
+            del content
             self._inbox.put(_Done(fetch, picture, fault))
 
-    def _keep(self, wanted: Wanted, content: bytes) -> _Picture:
-        """Check and store a picture. Raises Refusal, StorageError."""
-        header = read_header(
-            content, formats=self._download.formats, max_pixels=self._download.max_pixels
-        )
+    def _fetch_once(self, fetch: _Fetch) -> Header | None:
+        """Put one answer into the fetch; the header of the picture that came with it, if any."""
+        fetch.answer = Answer()
+        started = time.monotonic()
+        fetch.deadline = started + self._download.total_timeout_s - fetch.spent_s
+        try:
+            fetch.answer = self._transport.get(fetch.target, fetch.line)
+            if fetch.answer.reason is not None or fetch.answer.location is not None:
+                return None
+            return read_header(
+                fetch.answer.content,
+                formats=self._download.formats,
+                max_pixels=self._download.max_pixels,
+            )
+        except Refusal as refusal:
+            fetch.answer = fetch.answer._replace(reason=refusal.reason, detail=str(refusal))
+        except Exception:  # the per-image edge: whatever it is, it costs this picture alone
+            logger.warning("image %s: unexpected failure", fetch.wanted.image_id, exc_info=True)
+            fetch.answer = fetch.answer._replace(reason=ReasonCode.CONNECTION_FAILED)
+        finally:
+            fetch.spent_s += time.monotonic() - started
+        return None
+
+    def _keep(self, wanted: Wanted, content: bytes, header: Header) -> _Picture:
+        """Store a picture. Raises StorageError."""
         picture = _Picture(
             hashlib.sha256(content).hexdigest(),
             len(content),

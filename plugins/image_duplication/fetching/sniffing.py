@@ -31,7 +31,8 @@ def read_header(content: bytes, *, formats: Sequence[str], max_pixels: int) -> H
     Only the parsers of the formats allowed ever see the bytes. Raises Refusal.
     """
     Image.init()
-    prefix = content[:_PREFIX_BYTES]
+    # Filled up, because some accept functions read on where a short body has ended.
+    prefix = content[:_PREFIX_BYTES].ljust(_PREFIX_BYTES, b"\0")
     for picture_format in formats:
         if _accepts(picture_format, prefix):
             try:

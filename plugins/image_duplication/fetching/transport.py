@@ -14,8 +14,8 @@ from http.client import HTTPException
 from typing import Any, NamedTuple
 
 import requests
-import requests.certs
 from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import (
@@ -76,17 +76,19 @@ class Line:
     Socket timeouts bound the wait for each packet; a server that drips bytes never meets them.
     """
 
-    __slots__ = ("_lock", "_socket", "is_cut")
+    __slots__ = ("_lock", "_socket", "is_cut", "was_used")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self.is_cut = False
+        self.was_used = False  # a request was sent over it
 
     def hold(self, connected: socket.socket) -> None:
         """The request goes over this socket from now on."""
         with self._lock:
             self._socket = connected
+            self.was_used = True
         if self.is_cut:
             raise TimeoutError("the time for this picture is over")
 
@@ -182,7 +184,8 @@ class _CheckedAdapter(HTTPAdapter):
     ) -> HTTPConnectionPool:
         """The connections to a request's host, read from its URL as the check did."""
         parsed = parse_url(str(request.url))
-        return self.poolmanager.connection_from_host(parsed.host, parsed.port, parsed.scheme)
+        pools: PoolManager = self.poolmanager
+        return pools.connection_from_host(parsed.host, parsed.port, parsed.scheme)
 
     def cert_verify(self, *_: Any) -> None:
         """Nothing: the TLS context of all connections requires a certificate for the host."""
@@ -213,7 +216,7 @@ class Transport:
         self._session = requests.Session()
         self._session.trust_env = False
         adapter = _CheckedAdapter(
-            check, connections=download.in_flight, ca_file=ca_file or requests.certs.where()
+            check, connections=download.in_flight, ca_file=ca_file or DEFAULT_CA_BUNDLE_PATH
         )
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Generic, TypeVar
 
@@ -26,8 +27,10 @@ class Turns(Generic[_T]):
     those of time.monotonic(), passed in. Not for use by several threads.
     """
 
-    def __init__(self, *, connections_per_host: int, rate_per_host_per_s: float | None) -> None:
-        self._limit = connections_per_host
+    def __init__(
+        self, *, connections_per_host: int | None, rate_per_host_per_s: float | None
+    ) -> None:
+        self._limit = math.inf if connections_per_host is None else connections_per_host
         self._interval_s = 1 / rate_per_host_per_s if rate_per_host_per_s else 0.0
         self._hosts: dict[str, _Host[_T]] = {}
         self._queue: deque[_Host[_T]] = deque()  # hosts with something waiting

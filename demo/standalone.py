@@ -1,0 +1,129 @@
+"""`make airflow`: Airflow with its web interface, on the demo catalogue, until it is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+from rich.console import Console
+
+from demo.airflow_home import (
+    DAG_ID,
+    DOWNLOAD_POOL,
+    PROJECT,
+    AirflowHome,
+    make_airflow_home,
+    write_password,
+)
+from demo.image_server import running_image_server
+from demo.run import FETCHING, FOLDER, DemoFailedError, prepare_catalogue, source_database
+
+_USER = "admin"
+_READY_TIMEOUT_S = 180
+_STOP_TIMEOUT_S = 30
+
+
+def run_airflow(source: str, port: int, console: Console) -> None:
+    """Start everything, say where it is, wait until interrupted, stop everything."""
+    catalogue = prepare_catalogue(console)
+    port = port or _free_port()
+    address = f"http://127.0.0.1:{port}"
+    with (
+        running_image_server(catalogue.served_folder) as server,
+        source_database(source, catalogue, console) as source_uri,
+    ):
+        home = make_airflow_home(
+            FOLDER / "airflow-ui",
+            FOLDER / "airflow-ui-data",
+            source_uri=source_uri,
+            image_base=server.base_url,
+            extra=FETCHING
+            | {
+                "AIRFLOW__API__HOST": "127.0.0.1",
+                "AIRFLOW__API__PORT": str(port),
+                "AIRFLOW__API__BASE_URL": address,
+                "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
+                "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{_USER}:admin",
+            },
+        )
+        password = write_password(home, _USER)
+        log = FOLDER / "airflow-ui.log"
+        log.unlink(missing_ok=True)
+        console.print(f"Airflow: starting (log: {log.relative_to(PROJECT)}) …")
+        if home.airflow("db", "migrate", log=log) or home.airflow(
+            "pools", "set", DOWNLOAD_POOL, "4", "Downloads share the rate per host", log=log
+        ):
+            raise DemoFailedError(f"Airflow could not be prepared; see {log}")
+        with _standalone(home, address):
+            console.print(f"\nAirflow is ready: [bold]{address}[/bold]")
+            console.print(f"  user {_USER}, password {password}", highlight=False)
+            console.print(f"  DAG {DAG_ID}: press Trigger; results below {home.data}")
+            console.print("  Stop with Ctrl-C.")
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        console.print("Stopped.")
+
+
+@contextlib.contextmanager
+def _standalone(home: AirflowHome, address: str) -> Iterator[None]:
+    with (FOLDER / "airflow-ui.log").open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "airflow", "standalone"],
+            cwd=PROJECT,
+            env=home.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait_until_ready(process, address)
+        yield
+    finally:
+        _stop_group(process)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], address: str) -> None:
+    """Wait until the web interface and the scheduler say that they are healthy."""
+    deadline = time.monotonic() + _READY_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise DemoFailedError(
+                f"Airflow ended with exit code {process.returncode}; see {FOLDER}/airflow-ui.log"
+            )
+        with contextlib.suppress(urllib.error.URLError, OSError, ValueError, KeyError):
+            with urllib.request.urlopen(f"{address}/api/v2/monitor/health", timeout=5) as answer:
+                health = json.load(answer)
+            if health["scheduler"]["status"] == "healthy":
+                return
+        time.sleep(1)
+    raise DemoFailedError(
+        f"Airflow was not ready within {_READY_TIMEOUT_S} s; see {FOLDER}/airflow-ui.log"
+    )
+
+
+def _stop_group(process: subprocess.Popen[bytes]) -> None:
+    """Stop standalone and the processes that it started: they are one group, by its id."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(timeout=_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            pass
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
