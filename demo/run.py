@@ -28,7 +28,7 @@ FOLDER = PROJECT / "build" / "demo"
 
 # A stalled server must not hold the demo up for as long as it may a weekly run.
 FETCHING = {
-    "IMAGE_DUPLICATION__DOWNLOAD__READ_TIMEOUT_S": "3",
+    "IMAGE_DUPLICATION__DOWNLOAD__READ_TIMEOUT_S": "2",
     "IMAGE_DUPLICATION__DOWNLOAD__MAX_ATTEMPTS": "3",
     "IMAGE_DUPLICATION__DOWNLOAD__BACKOFF_S": "0.2",
 }

@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
+import tempfile
 import uuid
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from fsspec.implementations.local import LocalFileSystem
 from upath import UPath
@@ -48,10 +50,12 @@ class Storage:
         with _reported("look up", key):
             if self._is_local:
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                    return os.stat(self.path(key)).st_size
+                    found = os.stat(self.path(key))
+                    return found.st_size if stat.S_ISREG(found.st_mode) else None
                 return None
             with contextlib.suppress(FileNotFoundError):
-                return int(self._fs.size(self.path(key)))
+                entry = self._fs.info(self.path(key))
+                return int(entry["size"]) if entry["type"] == "file" else None
             return None
 
     def exists(self, key: str) -> bool:
@@ -109,15 +113,12 @@ class Storage:
 
     @contextlib.contextmanager
     def _writing_object(self, key: str) -> Iterator[IO[bytes]]:
-        sink = self._fs.open(self.path(key), "wb")
-        try:
-            yield sink
-        except BaseException:
-            # Closing would complete the upload: a half-written object must never appear.
-            with contextlib.suppress(Exception):
-                sink.discard()
-            raise
-        sink.close()
+        # An object that is written in place may appear half-written: some stores show it at once,
+        # and some complete the upload when an abandoned writer is collected.
+        with tempfile.NamedTemporaryFile() as aside:
+            yield cast("IO[bytes]", aside)
+            aside.flush()
+            self._fs.put_file(aside.name, self.path(key))
 
     def write_bytes(self, key: str, content: bytes, *, durable: bool = True) -> None:
         """Write a whole file, replacing what is there."""

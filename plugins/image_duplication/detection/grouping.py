@@ -15,6 +15,7 @@ class Candidate:
     place: int
     pixels: int
     size_bytes: int
+    is_usable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +53,23 @@ def group_images(
         keeper, reason = choose_keeper([by_place[base], *(by_place[m.second] for m in joined)])
         groups.append(Group(base, tuple(joined), keeper, reason))
     # Two members of one group that match each other add nothing: both are reported with the base.
-    related = [match for pair, match in by_pair.items() if base_of[pair[0]] != base_of[pair[1]]]
+    related = [by_pair[pair] for pair in sorted(by_pair) if base_of[pair[0]] != base_of[pair[1]]]
     return groups, related
 
 
 def choose_keeper(candidates: Sequence[Candidate]) -> tuple[int, str]:
     """The image of a group to retain, and why in one sentence.
 
-    More pixels, then more bytes for them (less compression), then the earlier position.
+    Among the usable ones, if any is: more pixels, then more bytes for them (less compression),
+    then the earlier position.
     """
-    best = min(candidates, key=lambda c: (-c.pixels, -c.size_bytes, c.place))
-    others = [candidate for candidate in candidates if candidate is not best]
-    if not others:
+    usable = [candidate for candidate in candidates if candidate.is_usable] or candidates
+    best = min(usable, key=lambda c: (-c.pixels, -c.size_bytes, c.place))
+    others = [candidate for candidate in usable if candidate is not best]
+    if len(candidates) == 1:
         return best.place, "the only picture of its kind"
+    if not others:
+        return best.place, "kept as the only usable picture"
     if all(best.pixels > other.pixels for other in others):
         return best.place, "kept for its greater resolution"
     rivals = [other for other in others if other.pixels == best.pixels]

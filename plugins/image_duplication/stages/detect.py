@@ -157,7 +157,9 @@ def _judge_variant(judge: _Judge, rows: list[Row]) -> tuple[list[Row], list[Row]
     evidence = compare_pictures([picture for _, picture in seen])
     matches = judge_pairs(evidence, judge.settings.detection)
     candidates = [
-        Candidate(place, picture.width_px * picture.height_px, row["size_bytes"])
+        Candidate(
+            place, picture.width_px * picture.height_px, row["size_bytes"], picture.is_usable
+        )
         for place, (row, picture) in enumerate(seen)
     ]
     groups, related = group_images(candidates, matches)

@@ -1,0 +1,62 @@
+"""What the tests of the domain share: a storage root, settings, and source databases."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.mariadb import MariaDbServer, private_mariadb
+from image_duplication.settings import INCLUDE_VARIABLE, Settings, load_settings
+from image_duplication.storage import Storage
+from tests.catalogues import SourceDatabase
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDbServer]:
+    """A private MariaDB server; where none is installed, its error says what to install."""
+    with private_mariadb(tmp_path_factory.mktemp("mariadb")) as server:
+        yield server
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    return Storage(str(tmp_path / "root"))
+
+
+@pytest.fixture
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any setting of the machine that the tests run on."""
+    for name in list(os.environ):
+        if name.startswith("IMAGE_DUPLICATION__") or name == INCLUDE_VARIABLE:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def settings(plain_environment: None) -> Settings:
+    return load_settings()
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path) -> SourceDatabase:
+    url = f"sqlite:///{tmp_path / 'source.db'}"
+    database = SourceDatabase(url, url)
+    database.create_tables()
+    return database
+
+
+@pytest.fixture
+def mysql_database(mariadb: MariaDbServer) -> Iterator[SourceDatabase]:
+    database = SourceDatabase(mariadb.url("reader"), mariadb.url("writer"))
+    database.create_tables()
+    yield database
+    database.drop_tables()
+
+
+@pytest.fixture(params=["sqlite", "mysql"])
+def database(request: pytest.FixtureRequest) -> SourceDatabase:
+    """A source database with empty tables, on each database that is supported."""
+    filled: SourceDatabase = request.getfixturevalue(f"{request.param}_database")
+    return filled

@@ -1,0 +1,465 @@
+"""difPy runs for real behind its adapter: its own search, in process, its faults made good."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import difPy
+import numpy as np
+import pytest
+from difPy import dif
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from image_duplication.detection import Match, difpy_engine, find_matches
+from image_duplication.detection.difpy_engine import (
+    LOOSEST_MSE,
+    correct_errors,
+    reduce_picture,
+    search_pairs,
+)
+from image_duplication.detection.evidence import Tensor
+from image_duplication.records import Engine, Kind
+from image_duplication.settings import Settings, load_settings
+from tests.judged_rows import draw_picture, encode
+
+# difPy as it is --------------------------------------------------------------------------------
+
+
+class SameProcessPool:
+    """What difPy uses of a process pool, without the processes: only the speed differs."""
+
+    def __init__(self, processes: int | None = None) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def map(self, function: Callable[..., Any], given: Iterable[Any]) -> list[Any]:
+        return [function(one) for one in given]
+
+    def starmap(self, function: Callable[..., Any], given: Iterable[Any]) -> list[Any]:
+        return [function(*one) for one in given]
+
+
+class AsIs:
+    """difPy's own build and search of files, as its users call them."""
+
+    def __init__(
+        self, *paths: Path, similarity: str | float = "duplicates", same_dim: bool = False
+    ) -> None:
+        raw: list[tuple[int, int, float]] = []
+        group = dif.search._group_result_union
+
+        def keep_raw(search: Any, found: list[tuple[int, int, float]]) -> Any:
+            raw.extend(found)
+            return group(search, found)
+
+        with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+            patch.setattr(dif, "Pool", SameProcessPool)
+            patch.setattr(dif.search, "_group_result_union", keep_raw)
+            built = difPy.build(*map(str, paths), show_progress=False)
+            found = difPy.search(
+                built, similarity=similarity, same_dim=same_dim, show_progress=False
+            )
+        names = {number: Path(path).name for number, path in built._filename_dictionary.items()}
+        self.raw_pairs = {frozenset((names[one], names[other])) for one, other, _ in raw}
+        self.pairs = {
+            frozenset((Path(first).name, Path(second).name))
+            for first, matches in found.result.items()
+            for second, _ in matches
+        }
+        self.invalid = {Path(path).name for path in built._invalid_files}
+
+
+def with_difpy(**difpy: object) -> Settings:
+    return load_settings({"detection": {"engines": [Engine.DIFPY], "difpy": difpy}})
+
+
+def found_by_this_project(
+    *paths: Path, similarity_mse: float = 0, same_dimensions: bool = False
+) -> set[frozenset[str]]:
+    chosen = with_difpy(similarity_mse=similarity_mse, same_dimensions=same_dimensions)
+    return {
+        frozenset((paths[match.first].name, paths[match.second].name))
+        for match in find_matches(paths, chosen)
+    }
+
+
+def flat(value: int) -> Image.Image:
+    return Image.new("RGB", (60, 60), (value, value, value))
+
+
+def save(folder: Path, **contents: Image.Image | bytes) -> list[Path]:
+    paths = []
+    for name, content in contents.items():
+        path = folder / f"{name}.png"
+        path.write_bytes(content if isinstance(content, bytes) else encode(content))
+        paths.append(path)
+    return paths
+
+
+BOTH = {frozenset(("a.png", "b.png"))}
+
+
+@pytest.mark.parametrize("values", [(0, 128), (0, 64), (255, 239), (40, 200)], ids=str)
+def test_difpy_takes_wrapped_squares_for_equal_and_the_adapter_does_not(
+    tmp_path: Path, values: tuple[int, int]
+) -> None:
+    paths = save(tmp_path, a=flat(values[0]), b=flat(values[1]))
+    assert AsIs(*paths).pairs == BOTH
+    assert found_by_this_project(*paths) == set()
+
+
+@pytest.mark.parametrize("is_turned_first", [False, True], ids=["A B", "B A"])
+def test_adapter_finds_a_quarter_turn_in_either_order_of_files(
+    tmp_path: Path, is_turned_first: bool
+) -> None:
+    upright = draw_picture(1, 50, 50)  # resizing another size turns only nearly alike
+    pictures = [upright, upright.transpose(Image.Transpose.ROTATE_90)]
+    first, second = reversed(pictures) if is_turned_first else pictures
+    paths = save(tmp_path, a=first, b=second)
+    assert AsIs(*paths).pairs == (BOTH if is_turned_first else set())
+    (match,) = find_matches(paths, with_difpy(similarity_mse=0))
+    assert match.kinds == {Kind.TRANSFORMED}
+    assert match.distance == 0
+    # The evidence says how to turn the second picture back onto the first.
+    assert match.evidence.rotation_deg == (90 if is_turned_first else 270)
+
+
+def test_difpy_drops_pairs_when_it_groups_and_the_adapter_does_not(tmp_path: Path) -> None:
+    paths = save(tmp_path, a=flat(100), b=flat(104), c=flat(102))
+    as_is = AsIs(*paths, similarity="similar")
+    both = {frozenset(("a.png", "c.png")), frozenset(("b.png", "c.png"))}
+    assert as_is.raw_pairs == both
+    assert as_is.pairs == {frozenset(("a.png", "c.png"))}
+    assert found_by_this_project(*paths, similarity_mse=5) == both
+
+
+def with_orientation(picture: Image.Image, orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encode(picture, exif=exif.tobytes())
+
+
+def test_difpy_ignores_exif_orientation_and_the_adapter_does_not(tmp_path: Path) -> None:
+    upright = draw_picture(1)
+    mirrored = upright.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    # Shown upright, though stored mirrored.
+    paths = save(tmp_path, a=upright, b=with_orientation(mirrored, 2))
+    assert AsIs(*paths, similarity="similar").pairs == set()
+    assert found_by_this_project(*paths) == BOTH
+
+
+def test_difpy_takes_equal_samples_shown_mirrored_for_equal_and_the_adapter_does_not(
+    tmp_path: Path,
+) -> None:
+    paths = save(tmp_path, a=draw_picture(1), b=with_orientation(draw_picture(1), 2))
+    assert AsIs(*paths).pairs == BOTH
+    assert found_by_this_project(*paths, similarity_mse=200) == set()
+
+
+def cut_out(left: int, right: int) -> Image.Image:
+    """One and the same hidden picture, seen through a window."""
+    picture = draw_picture(1).convert("RGBA")
+    alpha = Image.new("L", picture.size, 0)
+    alpha.paste(255, (left, 0, right, picture.height))
+    picture.putalpha(alpha)
+    return picture
+
+
+def test_difpy_drops_alpha_and_the_adapter_does_not(tmp_path: Path) -> None:
+    paths = save(tmp_path, a=cut_out(0, 25), b=cut_out(30, 60))
+    assert AsIs(*paths).pairs == BOTH
+    assert found_by_this_project(*paths, similarity_mse=200) == set()
+
+
+def test_difpy_loses_a_picture_that_warns_and_the_adapter_does_not(tmp_path: Path) -> None:
+    palette = draw_picture(1).quantize(16)
+    warned = encode(palette, transparency=b"\xff" * 16)
+    paths = save(tmp_path, a=palette.convert("RGB"), b=warned)
+    as_is = AsIs(*paths)
+    assert as_is.invalid == {"b.png"}
+    assert as_is.pairs == set()
+    assert found_by_this_project(*paths) == BOTH
+
+
+# difPy where it is right -----------------------------------------------------------------------
+
+
+def draw_gentle_folder(seed: int, folder: Path) -> list[Path]:
+    """Pictures whose samples differ by less than 16, so that no square wraps; some alike."""
+    random = np.random.default_rng(seed)
+    originals = [random.integers(100, 112, (30, 40, 3), dtype=np.uint8) for _ in range(2)]
+    paths = []
+    for number in range(int(random.integers(2, 6))):
+        samples = originals[random.integers(len(originals))].copy()
+        match int(random.integers(4)):
+            case 0:
+                noisy = samples + random.integers(-1, 2, samples.shape)
+                samples = np.clip(noisy, 100, 112).astype(np.uint8)
+            case 1:
+                samples = np.clip(samples.astype(int) + 2, 100, 112).astype(np.uint8)
+            case 2:
+                samples = samples.repeat(2, axis=0).repeat(2, axis=1)
+            case _:
+                pass
+        path = folder / f"{number}.png"
+        Image.fromarray(samples).save(path)
+        paths.append(path)
+    return paths
+
+
+@pytest.mark.parametrize("same_dim", [False, True], ids=["any size", "same size"])
+@pytest.mark.parametrize("similarity", [0, 5], ids=["duplicates", "similar"])
+def test_adapter_finds_what_difpy_finds_where_difpy_is_right(
+    tmp_path: Path, similarity: int, same_dim: bool
+) -> None:
+    folders_with_pairs = 0
+    for seed in range(60):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        paths = draw_gentle_folder(seed, folder)
+        as_is = AsIs(*paths, similarity=similarity, same_dim=same_dim)
+        found = found_by_this_project(
+            *paths, similarity_mse=similarity, same_dimensions=same_dim
+        )
+        assert found == as_is.raw_pairs, f"seed {seed}"
+        folders_with_pairs += bool(found)
+    assert 10 <= folders_with_pairs <= 59
+
+
+def test_reduced_picture_is_difpys_own(tmp_path: Path) -> None:
+    (path,) = save(tmp_path, a=draw_picture(1, 120, 80))
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dif, "Pool", SameProcessPool)
+        built = difPy.build(str(path), px_size=50, show_progress=False)
+    with Image.open(path) as picture:
+        reduced = reduce_picture(picture.convert("RGB"), 50)
+    assert np.array_equal(reduced, built._tensor_dictionary[0])
+
+
+# Its own search, in process ----------------------------------------------------------------------
+
+
+class Calls:
+    """How often difPy's own functions ran, and with what."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.searches: list[int] = []
+        self.pairs: list[tuple[int, int]] = []
+        self.errors = 0
+        search, find, compute = (
+            dif.search.__init__,
+            dif.search._find_matches,
+            dif._compare_imgs._compute_mse,
+        )
+
+        def counting_search(this: Any, build: Any, *args: Any, **options: Any) -> None:
+            self.searches.append(len(build._tensor_dictionary))
+            search(this, build, *args, **options)
+
+        def counting_find(this: Any, ids: tuple[int, int]) -> Any:
+            self.pairs.append(ids)
+            return find(this, ids)
+
+        def counting_compute(*tensors: Any, **options: Any) -> Any:
+            self.errors += 1
+            return compute(*tensors, **options)
+
+        patch.setattr(dif.search, "__init__", counting_search)
+        patch.setattr(dif.search, "_find_matches", counting_find)
+        patch.setattr(dif._compare_imgs, "_compute_mse", counting_compute)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    return Calls(monkeypatch)
+
+
+def make_tensors(count: int, seed: int = 0) -> list[Tensor]:
+    return list(np.random.default_rng(seed).integers(0, 256, (count, 10, 10, 3), dtype=np.uint8))
+
+
+def test_adapter_runs_difpys_own_search_on_every_pair_in_both_orders(calls: Calls) -> None:
+    search_pairs(make_tensors(6))
+    assert calls.searches == [6]
+    assert sorted(calls.pairs) == sorted(itertools.permutations(range(6), 2))
+    assert calls.errors == 30
+
+
+def test_judging_files_runs_difpys_own_search(tmp_path: Path, calls: Calls) -> None:
+    paths = save(tmp_path, a=draw_picture(1), b=draw_picture(2), c=draw_picture(3))
+    find_matches(paths)
+    assert calls.searches == [3]
+    assert len(calls.pairs) == calls.errors == 6
+
+
+def test_a_match_needs_difpys_own_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = save(tmp_path, a=draw_picture(1), b=draw_picture(1, 90, 90))
+    assert found_by_this_project(*paths, similarity_mse=50) == BOTH
+    monkeypatch.setattr(dif.search, "_find_matches", lambda this, ids: None)
+    assert found_by_this_project(*paths, similarity_mse=50) == set()
+
+
+def test_difpys_own_figure_is_what_its_search_says() -> None:
+    tensors = make_tensors(5)
+    found = search_pairs(tensors)
+    assert found.keys() == set(itertools.combinations(range(5), 2))
+    for (first, second), figure in found.items():
+        one, other = tensors[first], tensors[second]
+        both = (dif._compare_imgs._compute_mse(*pair) for pair in ((one, other), (other, one)))
+        assert figure == min(both)
+
+
+def test_difpys_own_figure_is_missing_above_its_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = [np.full((10, 10, 3), value, np.uint8) for value in (0, 15, 128)]
+    # 15² = 225 is over the range; 128² and 113² wrap to 0 and 225.
+    assert search_pairs(steps) == {(0, 2): 0.0}
+    assert LOOSEST_MSE == 200
+
+
+def test_adapter_starts_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **options: object) -> None:
+        raise AssertionError("difPy started a pool of processes")
+
+    monkeypatch.setattr(dif, "Pool", refuse)
+    paths = save(tmp_path, a=draw_picture(1), b=draw_picture(1))
+    assert found_by_this_project(*paths) == BOTH
+
+
+def test_adapter_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    search_pairs(make_tensors(3))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("count", [0, 1], ids=["none", "one"])
+def test_search_of_less_than_two_pictures_finds_nothing(count: int) -> None:
+    assert search_pairs(make_tensors(count)) == {}
+
+
+def test_search_never_holds_more_pictures_than_difpy_searches_exactly(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert difpy_engine.MAX_SEARCH_IMAGES == 5_000
+    tensors = make_tensors(23)
+    whole = search_pairs(tensors)
+    calls.searches.clear()
+    calls.pairs.clear()
+    monkeypatch.setattr(difpy_engine, "MAX_SEARCH_IMAGES", 7)
+    assert search_pairs(tensors) == whole
+    assert len(calls.searches) > 1
+    assert max(calls.searches) <= 7
+    assert {frozenset(pair) for pair in calls.pairs} == {
+        frozenset(pair) for pair in itertools.combinations(range(23), 2)
+    }
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 8, 9])
+@pytest.mark.parametrize("bound", [2, 3, 4])
+def test_blocks_hold_every_pair_within_the_bound(
+    count: int, bound: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(difpy_engine, "MAX_SEARCH_IMAGES", bound)
+    blocks = list(difpy_engine._blocks(count))
+    assert all(len(block) <= bound for block in blocks)
+    assert {pair for block in blocks for pair in itertools.combinations(sorted(block), 2)} == set(
+        itertools.combinations(range(count), 2)
+    )
+
+
+# The correct error -----------------------------------------------------------------------------
+
+TENSORS = st.integers(2, 4).flatmap(
+    lambda side: st.lists(arrays(np.uint8, (side, side, 3)), min_size=1, max_size=4)
+)
+
+
+def naive_errors(first: Tensor, second: Tensor) -> list[float]:
+    return [
+        float(np.mean((first.astype(float) - np.rot90(second, turns).astype(float)) ** 2))
+        for turns in range(4)
+    ]
+
+
+@settings(deadline=None, database=None)
+@given(TENSORS)
+def test_correct_errors_are_the_plain_mean_of_squares(tensors: list[Tensor]) -> None:
+    errors, rotations = correct_errors(tensors)
+    for first, second in itertools.product(range(len(tensors)), repeat=2):
+        naive = naive_errors(tensors[first], tensors[second])
+        assert errors[first, second] == pytest.approx(min(naive), abs=1e-9)
+        assert naive[rotations[first, second] // 90] == pytest.approx(min(naive), abs=1e-9)
+
+
+@settings(deadline=None, database=None)
+@given(TENSORS)
+def test_correct_errors_are_symmetric(tensors: list[Tensor]) -> None:
+    errors, _ = correct_errors(tensors)
+    assert np.array_equal(errors, errors.T)
+
+
+@settings(deadline=None, database=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 3))
+def test_correct_errors_name_the_turn_that_undoes_the_turn(seed: int, turns: int) -> None:
+    tensor = make_tensors(1, seed)[0]
+    errors, rotations = correct_errors([tensor, np.rot90(tensor, -turns)])
+    assert errors[0, 1] == 0
+    assert rotations[0, 1] == turns * 90
+
+
+def test_correct_errors_prefer_no_turn_when_a_turn_is_no_better() -> None:
+    alike = [np.full((10, 10, 3), value, np.uint8) for value in (10, 12)]
+    errors, rotations = correct_errors(alike)
+    assert errors[0, 1] == 4
+    assert not rotations.any()
+
+
+@settings(deadline=None, database=None)
+@given(arrays(np.uint8, (2, 6, 6, 3)))
+def test_wrapped_figure_is_never_greater_than_the_correct_one(pair: np.ndarray) -> None:
+    errors, _ = correct_errors(list(pair))
+    found = search_pairs(list(pair))
+    if errors[0, 1] <= LOOSEST_MSE:
+        assert found[0, 1] <= errors[0, 1] + 1e-9
+
+
+# Files -----------------------------------------------------------------------------------------
+
+
+def kinds_of(matches: Iterable[Match]) -> Iterator[tuple[int, int, set[Kind], Engine]]:
+    return ((match.first, match.second, set(match.kinds), match.engine) for match in matches)
+
+
+def test_find_matches_skips_what_it_cannot_read_and_keeps_the_places(tmp_path: Path) -> None:
+    picture = draw_picture(1)
+    paths = save(
+        tmp_path, a=b"no picture", b=picture, c=draw_picture(2), d=b"", e=picture, f=picture
+    )
+    paths[5].write_bytes(encode(picture, "BMP"))
+    assert list(kinds_of(find_matches(paths))) == [
+        (1, 4, {Kind.IDENTICAL}, Engine.IDENTICAL),
+        (1, 5, {Kind.SAME_PICTURE}, Engine.DIFPY),
+        (4, 5, {Kind.SAME_PICTURE}, Engine.DIFPY),
+    ]
+
+
+def test_find_matches_of_no_file_is_empty() -> None:
+    assert find_matches([]) == []
+
+
+def test_find_matches_obeys_the_pixel_bound(tmp_path: Path) -> None:
+    paths = save(tmp_path, a=draw_picture(1), b=draw_picture(1))
+    bounded = load_settings({"download": {"max_pixels": 1_024}})
+    assert find_matches(paths, bounded) == []

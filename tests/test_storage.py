@@ -1,0 +1,256 @@
+"""Files that appear whole or not at all, on a local disk and in object storage."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from image_duplication.errors import (
+    ConfigurationError,
+    ImageDuplicationError,
+    MissingArtefactError,
+    StorageError,
+)
+from image_duplication.storage import Storage
+
+
+@pytest.fixture(params=["local", "object"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
+    if request.param == "local":
+        yield Storage(str(tmp_path / "root"))
+        return
+    memory = fsspec.filesystem("memory")
+    yield Storage(f"memory://{tmp_path.name}/root")
+    with contextlib.suppress(FileNotFoundError):
+        memory.rm(f"/{tmp_path.name}", recursive=True)
+
+
+def all_files(storage: Storage) -> list[str]:
+    """Every file below the root, also those that no key should name."""
+    base = storage.path("").rstrip("/")
+    fs = fsspec.filesystem("memory" if storage.root.startswith("memory") else "file")
+    with contextlib.suppress(FileNotFoundError):
+        return sorted(str(path).removeprefix(f"{base}/") for path in fs.find(base))
+    return []
+
+
+def test_storage_reads_back_what_was_written(storage: Storage) -> None:
+    storage.write_bytes("a/b/picture.jpg", b"\xff\xd8")
+
+    assert storage.read_bytes("a/b/picture.jpg") == b"\xff\xd8"
+    assert storage.size("a/b/picture.jpg") == 2
+    assert storage.exists("a/b/picture.jpg")
+    assert all_files(storage) == ["a/b/picture.jpg"]
+
+
+def test_storage_replaces_a_file(storage: Storage) -> None:
+    storage.write_bytes("a/state", b"a long first version")
+    storage.write_bytes("a/state", b"second")
+
+    assert storage.read_bytes("a/state") == b"second"
+    assert all_files(storage) == ["a/state"]
+
+
+def test_storage_shows_nothing_before_the_block_ends(storage: Storage) -> None:
+    with storage.writing("a/report.csv") as sink:
+        sink.write(b"half")
+        sink.flush()
+        assert not storage.exists("a/report.csv")
+
+    assert storage.read_bytes("a/report.csv") == b"half"
+
+
+def test_storage_leaves_nothing_when_the_writer_raises(storage: Storage) -> None:
+    with pytest.raises(ZeroDivisionError), storage.writing("a/report.csv") as sink:
+        sink.write(b"half")
+        sink.flush()
+        raise ZeroDivisionError
+
+    assert all_files(storage) == []
+
+
+def test_storage_keeps_the_earlier_version_when_the_writer_raises(storage: Storage) -> None:
+    storage.write_bytes("a/report.csv", b"whole")
+
+    with pytest.raises(KeyboardInterrupt), storage.writing("a/report.csv") as sink:
+        sink.write(b"half")
+        raise KeyboardInterrupt
+
+    assert storage.read_bytes("a/report.csv") == b"whole"
+    assert all_files(storage) == ["a/report.csv"]
+
+
+def test_storage_keeps_an_empty_file(storage: Storage) -> None:
+    storage.write_bytes("a/empty", b"")
+
+    assert storage.size("a/empty") == 0
+    assert storage.read_bytes("a/empty") == b""
+
+
+def test_storage_json_round_trip_keeps_hindi_readable(storage: Storage) -> None:
+    storage.write_json("plan.json", {"name": "कुर्सी", "ids": [1, 2]})
+
+    assert storage.read_json("plan.json") == {"name": "कुर्सी", "ids": [1, 2]}
+    assert "कुर्सी" in storage.read_bytes("plan.json").decode()
+
+
+def test_storage_opens_a_file_for_reading_with_seek(storage: Storage) -> None:
+    storage.write_bytes("a", b"0123456789")
+
+    with storage.reading("a") as file:
+        file.seek(7)
+        assert file.read() == b"789"
+
+
+def test_storage_moves_a_file_into_a_new_folder(storage: Storage) -> None:
+    storage.write_bytes("staging/1/a.jpg", b"picture")
+
+    storage.move("staging/1/a.jpg", "archive/category=1/2/a.jpg")
+
+    assert all_files(storage) == ["archive/category=1/2/a.jpg"]
+    assert storage.read_bytes("archive/category=1/2/a.jpg") == b"picture"
+
+
+def test_storage_move_replaces_its_target(storage: Storage) -> None:
+    storage.write_bytes("a", b"new")
+    storage.write_bytes("b", b"old")
+
+    storage.move("a", "b")
+
+    assert all_files(storage) == ["b"]
+    assert storage.read_bytes("b") == b"new"
+
+
+def test_storage_move_names_the_file_when_there_is_none(storage: Storage) -> None:
+    with pytest.raises(MissingArtefactError, match=r"move 'staging/gone\.jpg'"):
+        storage.move("staging/gone.jpg", "archive/gone.jpg")
+
+
+def test_storage_deletes_a_file_and_does_not_mind_a_second_time(storage: Storage) -> None:
+    storage.write_bytes("a/b", b"1")
+    storage.write_bytes("a/c", b"2")
+
+    storage.delete("a/b")
+    storage.delete("a/b")
+
+    assert all_files(storage) == ["a/c"]
+
+
+def test_storage_deletes_a_folder_and_does_not_mind_a_second_time(storage: Storage) -> None:
+    storage.write_bytes("a/b/one", b"1")
+    storage.write_bytes("a/b/two/three", b"2")
+    storage.write_bytes("a/bystander", b"3")
+
+    storage.delete_folder("a/b")
+    storage.delete_folder("a/b")
+
+    assert all_files(storage) == ["a/bystander"]
+
+
+def test_storage_names_what_is_directly_below_a_folder(storage: Storage) -> None:
+    storage.write_bytes("runs/b/plan.json", b"1")
+    storage.write_bytes("runs/a", b"2")
+
+    assert storage.names("runs") == ["a", "b"]
+    assert storage.names("nothing/here") == []
+
+
+@pytest.mark.parametrize("deed", ["read_bytes", "read_json", "reading"])
+def test_storage_names_the_file_that_is_missing(storage: Storage, deed: str) -> None:
+    with pytest.raises(MissingArtefactError, match=r"'runs/x/plan\.json'"):
+        if deed == "reading":
+            with storage.reading("runs/x/plan.json"):
+                pass
+        else:
+            getattr(storage, deed)("runs/x/plan.json")
+
+
+def test_storage_has_no_size_for_what_is_missing(storage: Storage) -> None:
+    storage.write_bytes("a/file", b"1")
+
+    assert storage.size("a/other") is None
+    assert storage.size("a/file/below") is None
+    assert not storage.exists("b/c/d")
+
+
+def test_storage_has_no_size_for_a_folder(storage: Storage) -> None:
+    storage.write_bytes("a/b/file", b"1")
+
+    assert storage.size("a/b") is None
+
+
+def test_storage_passes_to_another_process(storage: Storage) -> None:
+    storage.write_bytes("a", b"1")
+
+    opened_anew = pickle.loads(pickle.dumps(storage))
+
+    assert opened_anew.root == storage.root
+    assert opened_anew.read_bytes("a") == b"1"
+
+
+def test_storage_error_names_the_file_when_a_file_stands_where_its_folder_should(
+    tmp_path: Path,
+) -> None:
+    # Root may write anywhere, so what refuses the write is not a permission.
+    storage = Storage(str(tmp_path))
+    (tmp_path / "reports").write_text("in the way")
+
+    with pytest.raises(StorageError, match=r"'reports/7\.csv'"):
+        storage.write_bytes("reports/7.csv", b"1")
+
+
+def test_storage_error_says_that_the_disk_is_full_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = Storage(str(tmp_path))
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def refuse(_file_descriptor: int) -> None:
+        raise full
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StorageError, match=r"write 'a/b': .*No space left on device"):
+        storage.write_bytes("a/b", b"1")
+
+    assert all_files(storage) == []
+
+
+def test_storage_error_names_a_write_that_the_object_store_refuses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    storage = Storage("memory://refusing")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Access Denied")
+
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "_open", refuse)
+    with pytest.raises(StorageError, match="write 'a/b': .*Access Denied"):
+        storage.write_bytes("a/b", b"1")
+
+
+@pytest.mark.parametrize(
+    "root", ["nonsense://bucket/x", "s3://bucket/x"], ids=["unknown", "not_installed"]
+)
+def test_storage_names_a_root_that_cannot_be_used(root: str) -> None:
+    with pytest.raises(ConfigurationError, match=root):
+        Storage(root)
+
+
+def test_storage_url_is_an_address_for_people(tmp_path: Path) -> None:
+    assert Storage(str(tmp_path)).url("a/b") == f"{tmp_path}/a/b"
+    assert Storage(f"file://{tmp_path}").url("a/b") == f"{tmp_path}/a/b"
+    assert Storage("memory://bucket/root").url("a/b") == "memory:///bucket/root/a/b"
+
+
+def test_storage_passes_on_this_projects_errors_from_inside_a_block(storage: Storage) -> None:
+    with pytest.raises(ImageDuplicationError, match="from inside"), storage.writing("a"):
+        raise StorageError("from inside")
+
+    assert all_files(storage) == []
