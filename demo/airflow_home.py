@@ -61,6 +61,8 @@ def make_airflow_home(
     }
     host = image_base.removeprefix("http://").partition(":")[0]
     environment = inherited | {
+        # `airflow standalone` starts its parts by the command's bare name.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "AIRFLOW_HOME": str(folder),
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),

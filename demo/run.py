@@ -52,7 +52,7 @@ def run_demo(source: str, console: Console) -> Path:
         running_image_server(
             catalogue.served_folder, log_path=FOLDER / "image_server.log"
         ) as server,
-        source_database(source, catalogue, console) as source_uri,
+        source_database(source, catalogue, FOLDER, console) as source_uri,
     ):
         console.print(f"Image server on {server.base_url}, stopped when the demo ends")
         home = make_airflow_home(
@@ -75,17 +75,19 @@ def prepare_catalogue(console: Console) -> Catalogue:
 
 
 @contextlib.contextmanager
-def source_database(source: str, catalogue: Catalogue, console: Console) -> Iterator[str]:
-    """The catalogue in a database; its Airflow connection URI."""
+def source_database(
+    source: str, catalogue: Catalogue, folder: Path, console: Console
+) -> Iterator[str]:
+    """The catalogue in a database below the folder; its Airflow connection URI."""
     if source == "mysql":
-        with private_mariadb(FOLDER / "mariadb") as server:
+        with private_mariadb(folder / "mariadb") as server:
             engine = sa.create_engine(server.url("writer"))
             fill_database(engine, catalogue)
             engine.dispose()
             console.print(f"Database: private MariaDB on 127.0.0.1:{server.port}")
             yield server.airflow_uri()
         return
-    path = FOLDER / "gem_staging.db"
+    path = folder / "gem_staging.db"
     engine = sa.create_engine(f"sqlite:///{path}")
     fill_database(engine, catalogue)
     engine.dispose()

@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 from rich.console import Console
 
@@ -35,15 +36,17 @@ _STOP_TIMEOUT_S = 30
 def run_airflow(source: str, port: int, console: Console) -> None:
     """Start everything, say where it is, wait until interrupted, stop everything."""
     catalogue = prepare_catalogue(console)
+    folder = FOLDER / "with-interface"
+    folder.mkdir(parents=True, exist_ok=True)
     port = port or _free_port()
     address = f"http://127.0.0.1:{port}"
     with (
         running_image_server(catalogue.served_folder) as server,
-        source_database(source, catalogue, console) as source_uri,
+        source_database(source, catalogue, folder, console) as source_uri,
     ):
         home = make_airflow_home(
-            FOLDER / "airflow-ui",
-            FOLDER / "airflow-ui-data",
+            folder / "airflow",
+            folder / "data",
             source_uri=source_uri,
             image_base=server.base_url,
             extra=FETCHING
@@ -56,14 +59,14 @@ def run_airflow(source: str, port: int, console: Console) -> None:
             },
         )
         password = write_password(home, _USER)
-        log = FOLDER / "airflow-ui.log"
+        log = folder / "airflow.log"
         log.unlink(missing_ok=True)
         console.print(f"Airflow: starting (log: {log.relative_to(PROJECT)}) …")
         if home.airflow("db", "migrate", log=log) or home.airflow(
             "pools", "set", DOWNLOAD_POOL, "4", "Downloads share the rate per host", log=log
         ):
             raise DemoFailedError(f"Airflow could not be prepared; see {log}")
-        with _standalone(home, address):
+        with _standalone(home, address, log):
             console.print(f"\nAirflow is ready: [bold]{address}[/bold]")
             console.print(f"  user {_USER}, password {password}", highlight=False)
             console.print(f"  DAG {DAG_ID}: press Trigger; results below {home.data}")
@@ -74,8 +77,8 @@ def run_airflow(source: str, port: int, console: Console) -> None:
 
 
 @contextlib.contextmanager
-def _standalone(home: AirflowHome, address: str) -> Iterator[None]:
-    with (FOLDER / "airflow-ui.log").open("ab") as output:
+def _standalone(home: AirflowHome, address: str, log: Path) -> Iterator[None]:
+    with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "airflow", "standalone"],
             cwd=PROJECT,
@@ -86,29 +89,25 @@ def _standalone(home: AirflowHome, address: str) -> Iterator[None]:
             start_new_session=True,
         )
     try:
-        _wait_until_ready(process, address)
+        _wait_until_ready(process, address, log)
         yield
     finally:
         _stop_group(process)
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], address: str) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
     """Wait until the web interface and the scheduler say that they are healthy."""
     deadline = time.monotonic() + _READY_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise DemoFailedError(
-                f"Airflow ended with exit code {process.returncode}; see {FOLDER}/airflow-ui.log"
-            )
+            raise DemoFailedError(f"Airflow ended with exit code {process.returncode}; see {log}")
         with contextlib.suppress(urllib.error.URLError, OSError, ValueError, KeyError):
             with urllib.request.urlopen(f"{address}/api/v2/monitor/health", timeout=5) as answer:
                 health = json.load(answer)
             if health["scheduler"]["status"] == "healthy":
                 return
         time.sleep(1)
-    raise DemoFailedError(
-        f"Airflow was not ready within {_READY_TIMEOUT_S} s; see {FOLDER}/airflow-ui.log"
-    )
+    raise DemoFailedError(f"Airflow was not ready within {_READY_TIMEOUT_S} s; see {log}")
 
 
 def _stop_group(process: subprocess.Popen[bytes]) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from image_duplication.storage import Storage
 
-# https://owasp.org/www-community/attacks/CSV_Injection, and the full-width forms that
-# spreadsheets fold into them
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# https://owasp.org/www-community/attacks/CSV_Injection
+_FORMULA_STARTS = ("=", "+", "-", "@")
+_BREAKING_STARTS = ("\t", "\r", "\n")
 
 
 def to_cell(value: object) -> str | int | float:
@@ -26,7 +27,16 @@ def to_cell(value: object) -> str | int | float:
         return value.isoformat()
     # A NUL ends a cell in some spreadsheets and hides what follows.
     text = str(value).replace("\x00", "")
-    return f"'{text}" if text.lstrip().startswith(_FORMULA_STARTS) else text
+    return f"'{text}" if _may_run(text) else text
+
+
+def _may_run(text: str) -> bool:
+    """Whether a spreadsheet may take a text for a formula."""
+    if text.startswith(_BREAKING_STARTS):
+        return True
+    # Spreadsheets skip blank and invisible characters, and fold full-width ones.
+    visible = (c for c in text if unicodedata.category(c)[0] not in "CZ")
+    return unicodedata.normalize("NFKC", next(visible, "")).startswith(_FORMULA_STARTS)
 
 
 def write_csv(

@@ -26,8 +26,10 @@ logger = logging.getLogger(__name__)
 
 # https://mariadb.com/kb/en/mariadb-error-codes/ and the same numbers in MySQL
 _WRONG_CONNECTION = {1044, 1045, 1049, 1130, 1142, 1143, 1698, 2026, 2059}
-_WRONG_CONTRACT = {1054, 1146, 1064}
-_SQLITE_CONTRACT = re.compile(r"no such (table|column)|syntax error")
+_WRONG_CONTRACT = {1052, 1054, 1055, 1064, 1109, 1146, 1305, 1370}
+_SQLITE_CONTRACT = re.compile(
+    r"no such (table|column|function)|syntax error|incomplete input|ambiguous column"
+)
 _SQLITE_CONNECTION = re.compile(r"unable to open database file|file is not a database")
 
 
@@ -60,7 +62,7 @@ class Source:
         self._engine.dispose()
 
     def _make_engine(self) -> sa.Engine:
-        url = sa.make_url(self._url)
+        url = self._parse_url()
         if url.get_backend_name() == "sqlite":
             if url.database and url.database != ":memory:" and not Path(url.database).is_file():
                 raise ConfigurationError(
@@ -75,6 +77,20 @@ class Source:
                 "expected mysql or sqlite"
             )
         return sa.create_engine(url.update_query_dict({"charset": "utf8mb4"}), pool_pre_ping=True)
+
+    def _parse_url(self) -> sa.URL:
+        what = f"connection {self._name!r} is not a usable database address"
+        try:
+            url = sa.make_url(self._url)
+        except (ArgumentError, ValueError):
+            # The parser's own error may quote a part of the password.
+            raise ConfigurationError(
+                f"{what}: expected mysql://user:password@host:port/database, with special "
+                "characters of the password percent-encoded"
+            ) from None
+        if "@" in (url.host or ""):
+            raise ConfigurationError(f"{what}: percent-encode the '@' of the password as %40")
+        return url
 
     def rows(
         self, statement: str, columns: tuple[str, ...], binds: Mapping[str, Any] | None = None
@@ -91,15 +107,20 @@ class Source:
                 stream_results=True, yield_per=self._fetch_rows
             )
             result = streaming.execute(text, binds or {})
-            found = set(result.keys())
-            missing = [name for name in columns if name not in found]
-            if missing:
-                raise SourceContractError(
-                    f"statement {statement!r} on connection {self._name!r} gives no column "
-                    f"{missing[0]!r}; expected {', '.join(columns)}"
-                )
-            for row in result.mappings():
-                yield dict(row)
+            try:
+                found = set(result.keys())
+                missing = [name for name in columns if name not in found]
+                if missing:
+                    raise SourceContractError(
+                        f"statement {statement!r} on connection {self._name!r} gives no column "
+                        f"{missing[0]!r}; expected {', '.join(columns)}"
+                    )
+                for row in result.mappings():
+                    yield dict(row)
+            except BaseException:
+                # The server is still sending: nothing else can be asked on this connection.
+                connection.invalidate()
+                raise
 
     def _read(self, statement: str) -> str:
         path = self._sql_folder / f"{statement}.sql"

@@ -18,7 +18,6 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
     YamlConfigSettingsSource,
 )
 
@@ -26,6 +25,7 @@ from image_duplication.errors import ConfigurationError
 from image_duplication.records import Engine
 
 INCLUDE_VARIABLE = "IMAGE_DUPLICATION_INCLUDE"
+_PREFIX = "IMAGE_DUPLICATION__"
 
 
 def _known_timezone(name: str) -> str:
@@ -157,7 +157,7 @@ class Settings(BaseSettings):
     """All settings of one run. Frozen."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix="IMAGE_DUPLICATION__", env_nested_delimiter="__"
+        frozen=True, extra="forbid", env_prefix=_PREFIX, env_nested_delimiter="__"
     )
 
     include: Path
@@ -211,15 +211,29 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
     Raises ConfigurationError naming each wrong setting, what was received and what is allowed.
     """
     include = find_include()
+    _check_environment()
     try:
         return Settings(include=include, **(overrides or {}))
     except ValidationError as error:
         raise ConfigurationError(_describe(error)) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, SettingsError) as error:
+    # A file that is no mapping at all makes pydantic-settings raise a bare ValueError.
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
         raise ConfigurationError(
             f"settings of {str(include / 'config' / 'settings.yaml')!r} and the environment "
-            f"cannot be read: {error}"
+            f"cannot be read: {error}; expected sections, each with names and values"
         ) from error
+
+
+def _check_environment() -> None:
+    """Refuse a variable whose section does not exist; pydantic-settings would overlook it."""
+    sections = [name for name in Settings.model_fields if name != "include"]
+    for variable in os.environ:
+        section, _, _ = variable.upper().removeprefix(_PREFIX).partition("__")
+        if variable.upper().startswith(_PREFIX) and section.lower() not in sections:
+            raise ConfigurationError(
+                f"environment variable {variable!r} names no setting; expected "
+                f"{_PREFIX}<SECTION>__<NAME> with one of the sections {', '.join(sections)}"
+            )
 
 
 def _describe(error: ValidationError) -> str:

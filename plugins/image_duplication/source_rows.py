@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
@@ -20,6 +21,7 @@ from image_duplication.records import ReasonCode
 MAX_ID_LENGTH = 255
 """Characters of a variant or image id; the usual width of a key column."""
 
+_WIDEST_NUMBER = 10**65  # MySQL's DECIMAL has 65 digits at most
 _SIGNED = ("image_id", "position", "image_url", "updated_at")
 
 
@@ -29,9 +31,14 @@ def read_text(value: object) -> str | None:
         return None
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value).decode("utf-8", "backslashreplace")
-    if isinstance(value, Decimal) and value == value.to_integral_value():
-        return str(int(value))  # a DECIMAL(20,0) key reads as 12, not 12.0 or 1E+1
+    if isinstance(value, Decimal | float) and _is_whole(value):
+        return str(int(value))  # a key in a DECIMAL or REAL column reads as 12, not 12.0 or 1E+1
     return str(value).encode("utf-8", "backslashreplace").decode()
+
+
+def _is_whole(value: Decimal | float) -> bool:
+    is_finite = value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
+    return is_finite and abs(value) < _WIDEST_NUMBER and value == int(value)
 
 
 def read_integer(value: object) -> int | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from image_duplication.plans import Plan
 from image_duplication.units import STAGES
@@ -59,16 +60,26 @@ class CategorySummary:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """All categories of a run, and their totals."""
+    """All categories of a run, and their totals.
+
+    `categories_failed` says by category id why a category could not be published; it has no place
+    in `categories`.
+    """
 
     run_id: str
     scope: str
     planned_at: str
     rejected_rows: int
     categories: tuple[CategorySummary, ...]
+    categories_failed: Mapping[int, str]
 
     @classmethod
-    def of(cls, plan: Plan, categories: Sequence[CategorySummary]) -> RunSummary:
+    def of(
+        cls,
+        plan: Plan,
+        categories: Sequence[CategorySummary],
+        categories_failed: Mapping[int, str],
+    ) -> RunSummary:
         """The summary of a planned run."""
         return cls(
             plan.run_id,
@@ -76,6 +87,7 @@ class RunSummary:
             plan.planned_at.isoformat(),
             plan.rejected_rows,
             tuple(categories),
+            categories_failed,
         )
 
     @property
@@ -127,6 +139,7 @@ class RunSummary:
             "planned_at": self.planned_at,
             "total": self.totals(),
             "categories": [asdict(category) for category in self.categories],
+            "categories_failed": {str(c): reason for c, reason in self.categories_failed.items()},
         }
 
 
@@ -140,7 +153,8 @@ def _add(counts: Iterable[dict[str, Any]]) -> dict[str, Any]:
 def render_text(run: RunSummary) -> str:
     """The summary as tables of plain characters, for a log or a terminal."""
     text = io.StringIO()
-    console = Console(file=text, width=_WIDTH, no_color=True, highlight=False, emoji=False)
+    # Not a terminal, whatever the environment says of the one that the process runs in.
+    console = Console(file=text, width=_WIDTH, force_terminal=False, highlight=False, emoji=False)
     console.print(_category_table(run))
     totals = run.totals()
     for title, counts in (
@@ -153,6 +167,8 @@ def render_text(run: RunSummary) -> str:
     for title in ("units_failed", "units_degraded"):
         if totals[title]:
             console.print(f"{title.replace('_', ' ')}: {', '.join(totals[title])}", markup=False)
+    for category_id, reason in run.categories_failed.items():
+        console.print(f"category {category_id} is not published: {reason}", markup=False)
     return text.getvalue()
 
 
@@ -161,15 +177,16 @@ def _list_counts(counts: dict[str, int]) -> str:
 
 
 def _category_table(run: RunSummary) -> Table:
+    # `Text`, for a name may look like markup.
     table = Table(
-        box=box.ASCII2, title=f"Run {run.run_id}, scope {run.scope}", title_justify="left"
+        box=box.ASCII2, title=Text(f"Run {run.run_id}, scope {run.scope}"), title_justify="left"
     )
     table.add_column("category", overflow="fold")
     for heading in ("variants", "images", "corrected", "fetched", "failed", "findings", "short"):
         table.add_column(heading, justify="right")
     for category in run.categories:
         table.add_row(
-            f"{category.category_id} {category.name}".replace("[", "\\["),
+            Text(f"{category.category_id} {category.name}"),
             f"{category.variants}",
             f"{category.images}",
             f"{category.corrected}",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +20,8 @@ Row = dict[str, Any]
 
 ROW_GROUP_ROWS = 4_096
 """Rows per Parquet row group: what a stage holds of a unit at a time."""
+
+_MISFITS = (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError)
 
 _TIME = pa.timestamp("us", tz="UTC")
 _WORDS = pa.list_(pa.string())
@@ -239,6 +241,8 @@ def check_schema(found: pa.Schema, declared: pa.Schema, what: str) -> None:
                 f"{what}: column {field.name!r} has type {found.field(place).type}, "
                 f"expected {field.type}"
             )
+        if found.field(place).nullable != field.nullable:
+            raise SchemaError(f"{what}: column {field.name!r} differs in whether it may be null")
     extra = [name for name in found.names if name not in declared.names]
     if extra:
         raise SchemaError(f"{what}: column {extra[0]!r} is not declared")
@@ -293,13 +297,25 @@ class TableWriter:
 
 def to_table(rows: list[Row], schema: pa.Schema, what: str) -> pa.Table:
     """Rows as a table of the declared schema. Raises SchemaError naming the column that is off."""
-    if rows and rows[0].keys() != set(schema.names):
-        odd = sorted(rows[0].keys() ^ set(schema.names))
-        raise SchemaError(f"{what}: column {odd[0]!r} is missing or not declared")
+    declared = set(schema.names)
+    for row in rows:
+        if row.keys() != declared:
+            odd = sorted(row.keys() ^ declared)
+            raise SchemaError(f"{what}: column {odd[0]!r} is missing or not declared")
     try:
         return pa.Table.from_pylist(rows, schema=schema)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
-        raise SchemaError(f"{what}: a value does not fit its column: {error}") from error
+    except _MISFITS as error:
+        raise SchemaError(f"{what}: {_describe_misfit(rows, schema)}") from error
+
+
+def _describe_misfit(rows: list[Row], schema: pa.Schema) -> str:
+    """Which column has a value that does not fit; pyarrow's own message does not say it."""
+    for field in schema:
+        try:
+            pa.array([row[field.name] for row in rows], type=field.type)
+        except _MISFITS as error:
+            return f"a value does not fit column {field.name!r} of type {field.type}: {error}"
+    return "a value does not fit its column"
 
 
 def read_row_groups(storage: Storage, key: str, schema: pa.Schema) -> Iterator[list[Row]]:
@@ -308,10 +324,7 @@ def read_row_groups(storage: Storage, key: str, schema: pa.Schema) -> Iterator[l
     Raises MissingArtefactError when there is no such file, SchemaError when it differs.
     """
     with storage.reading(key) as source:
-        try:
-            file = pq.ParquetFile(source)
-        except pa.ArrowInvalid as error:
-            raise SchemaError(f"{key}: not a Parquet file: {error}") from error
+        file = _open_parquet(source, key)
         check_schema(file.schema_arrow, schema, key)
         for number in range(file.num_row_groups):
             yield file.read_row_group(number).to_pylist()
@@ -349,4 +362,11 @@ def write_rows(
 def count_rows(storage: Storage, key: str) -> int:
     """Rows of a hand-off, from its footer alone."""
     with storage.reading(key) as source:
-        return int(pq.ParquetFile(source).metadata.num_rows)
+        return int(_open_parquet(source, key).metadata.num_rows)
+
+
+def _open_parquet(source: IO[bytes], key: str) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(source)
+    except pa.ArrowInvalid as error:
+        raise SchemaError(f"{key}: not a Parquet file: {error}") from error

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -205,7 +206,7 @@ class _ProcessWorker:
         path = os.pathsep.join(entry for entry in sys.path if entry)
         try:
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, this package
-                [sys.executable, "-c", _WORKER_CODE, str(theirs.fileno())],
+                [sys.executable, "-P", "-c", _WORKER_CODE, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env={**os.environ, "PYTHONPATH": path},
                 stdin=subprocess.DEVNULL,
@@ -241,6 +242,7 @@ class _ProcessWorker:
 def main() -> None:
     """A worker process: takes its order and batches from the descriptor in its first argument."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the task is interrupted too, and ends this
     connection = Connection(int(sys.argv[1]))
     inbox: Inbox = queue.SimpleQueue()
     order = connection.recv()

@@ -27,7 +27,7 @@ from image_duplication.storage import Storage
 
 logger = logging.getLogger(__name__)
 
-_AHEAD = 4  # requests handed to the threads before one is free, to save it the wait
+_SPARE_SHARE = 4  # a thread more for so many requests: while pictures are checked and stored
 _HAND_OVER_ROWS = 32
 _HAND_OVER_S = 0.1
 _REFUSALS_IN_A_ROW = 3  # 429 answers after which the host itself, not one picture, is meant
@@ -125,8 +125,9 @@ class _Done(NamedTuple):
 class FetchLoop:
     """Fetches what comes through its inbox until that is closed, and hands over the outcomes.
 
-    One thread calls `run` and decides; `download.in_flight` others each make one request at a time,
-    check what came and store it. A wait before another attempt occupies none of them.
+    One thread calls `run` and decides; others each make one request at a time, at most
+    `download.in_flight` of them at once, check what came and store it. A wait before another
+    attempt occupies none of them.
     """
 
     def __init__(
@@ -149,8 +150,14 @@ class FetchLoop:
             return check_addresses(host, port, resolver=order.resolver, private_hosts=private_hosts)
 
         self._transport = Transport(order.download, check)
+        self._wires = threading.BoundedSemaphore(order.download.in_flight)
+        # Without a rate, threads find the next requests waiting; with one, each starts on its due.
+        spare = 1 + order.download.in_flight // _SPARE_SHARE
+        self._threads_limit = order.download.in_flight + spare
+        has_rate = order.download.rate_per_host_per_s is not None
+        self._started_limit = order.download.in_flight + (0 if has_rate else 2 * spare)
         self._turns: Turns[_Fetch] = Turns(
-            # The threads keep the limit of the whole, so a host's own counts only below it.
+            # The wires keep the limit of the whole, so a host's own counts only below it.
             connections_per_host=None
             if order.download.connections_per_host >= order.download.in_flight
             else order.download.connections_per_host,
@@ -237,13 +244,13 @@ class FetchLoop:
             fetch.line = Line()
             fetch.deadline = None
             self._under_way.add(fetch)
-            if self._threads < min(len(self._under_way), self._download.in_flight):
+            if self._threads < min(len(self._under_way), self._threads_limit):
                 self._threads += 1
                 threading.Thread(target=self._work, name="fetch", daemon=True).start()
             self._jobs.put(fetch)
 
     def _has_room(self) -> bool:
-        return len(self._under_way) < self._download.in_flight + _AHEAD
+        return len(self._under_way) < self._started_limit
 
     def _cut_overdue(self, now: float) -> None:
         if now >= self._check_deadlines_at:
@@ -393,10 +400,14 @@ class FetchLoop:
     def _fetch_once(self, fetch: _Fetch) -> Header | None:
         """Put one answer into the fetch; the header of the picture that came with it, if any."""
         fetch.answer = Answer()
-        started = time.monotonic()
-        fetch.deadline = started + self._download.total_timeout_s - fetch.spent_s
         try:
-            fetch.answer = self._transport.get(fetch.target, fetch.line)
+            with self._wires:
+                started = time.monotonic()
+                fetch.deadline = started + self._download.total_timeout_s - fetch.spent_s
+                try:
+                    fetch.answer = self._transport.get(fetch.target, fetch.line)
+                finally:
+                    fetch.spent_s += time.monotonic() - started
             if fetch.answer.reason is not None or fetch.answer.location is not None:
                 return None
             return read_header(
@@ -409,8 +420,6 @@ class FetchLoop:
         except Exception:  # the per-image edge: whatever it is, it costs this picture alone
             logger.warning("image %s: unexpected failure", fetch.wanted.image_id, exc_info=True)
             fetch.answer = fetch.answer._replace(reason=ReasonCode.CONNECTION_FAILED)
-        finally:
-            fetch.spent_s += time.monotonic() - started
         return None
 
     def _keep(self, wanted: Wanted, content: bytes, header: Header) -> _Picture:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import time
 from collections import Counter, deque
@@ -124,10 +125,11 @@ class _Unit:
     def finished_groups(self) -> Iterator[list[Row]]:
         """The unit's rows with their outcomes, in the order of the source, by row groups."""
         groups = read_row_groups(self._storage, self._source_key, CORRECTED)
+        first = next(groups, [])  # which checks the file
         rows_total = self._count_rows()
         progress = _Progress(self._unit_id, rows_total)
         opened: deque[_Group] = deque()
-        for rows in groups:
+        for rows in itertools.chain([first], groups):
             opened.append(self._open(rows, rows_total))
             while len(opened) == _GROUPS_OPEN:
                 yield from self._advance(opened, progress)

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from image_duplication import layout
 from image_duplication.csv_files import write_csv
-from image_duplication.errors import UnitsFailedError
+from image_duplication.errors import PermanentError, UnitsFailedError
 from image_duplication.plans import Plan, PlannedCategory, read_plan
 from image_duplication.records import Action, Relation, StageReport, Status
 from image_duplication.settings import Settings
@@ -42,6 +42,8 @@ from image_duplication.units import REPORTED, STAGES, read_stage_reports
 logger = logging.getLogger(__name__)
 
 Variants = Iterator[tuple[str, list[Row]]]
+
+_FAILURES_NAMED = 20
 
 _SUBJECTS = {
     # subject: hand-off of a unit, schema. The verdicts come last: they say what is judged.
@@ -106,30 +108,43 @@ class _Merge:
 def publish_run(storage: Storage, settings: Settings, *, run_id: str) -> RunSummary:
     """Write the category files of a run and its summary.
 
-    Raises UnitsFailedError at the very end, when all that can be published is, if a unit failed.
+    Raises UnitsFailedError at the very end, when all that can be published is, if a unit failed or
+    a category has a file that cannot be read.
     """
     plan = read_plan(storage, run_id)
     if plan.is_dry:
         logger.info("run %s was planned only: nothing to publish", run_id)
-        return RunSummary.of(plan, [])
+        return RunSummary.of(plan, [], {})
     categories = []
+    failed: dict[int, str] = {}
     with TableWriter(storage, layout.findings_history(run_id), FINDINGS) as history:
         for category in plan.categories:
-            summary = _publish_category(storage, settings, plan, category, history)
+            try:
+                summary = _publish_category(storage, settings, plan, category, history)
+            except PermanentError as error:  # a failing category never stops another
+                logger.exception("category %s is not published", category.category_id)
+                failed[category.category_id] = str(error)
+                continue
             categories.append(summary)
             logger.info("category %s: %s", category.category_id, summary.verdicts)
-    run = RunSummary.of(plan, categories)
+    run = RunSummary.of(plan, categories, failed)
     storage.write_json(layout.run_summary(run_id, "json"), run.to_json())
     text = render_text(run)
     storage.write_bytes(layout.run_summary(run_id, "txt"), text.encode())
     logger.info("run %s\n%s", run_id, text)
-    if run.units_failed:
-        failures = "; ".join(str(failure) for failure in run.units_failed[:20])
-        raise UnitsFailedError(
-            f"{len(run.units_failed)} of {len(plan.unit_ids)} units failed, the rest is published: "
-            f"{failures}"
-        )
+    if run.units_failed or run.categories_failed:
+        raise UnitsFailedError(_describe_failures(plan, run))
     return run
+
+
+def _describe_failures(plan: Plan, run: RunSummary) -> str:
+    failures = [f"category {c}: {reason}" for c, reason in run.categories_failed.items()]
+    failures += [str(failure) for failure in run.units_failed]
+    return (
+        f"{len(run.units_failed)} of {len(plan.unit_ids)} units and {len(run.categories_failed)} "
+        f"of {len(plan.categories)} categories failed, the rest is published: "
+        + "; ".join(failures[:_FAILURES_NAMED])
+    )
 
 
 def _publish_category(
@@ -142,9 +157,6 @@ def _publish_category(
     reports = {u: read_stage_reports(storage, plan.run_id, u) for u in category.unit_ids}
     finished = [unit_id for unit_id, done in reports.items() if len(done) >= REPORTED]
     merge = _plan_merge(storage, plan, category, finished)
-    for unit_id in finished:
-        key = layout.unit_file(plan.run_id, unit_id, "findings.parquet")
-        history.write(read_rows(storage, key, FINDINGS))
     if merge.judged or category.left or not _is_published(storage, category.category_id):
         for subject, (_, schema) in _SUBJECTS.items():
             write_rows(
@@ -154,7 +166,11 @@ def _publish_category(
                 (row for _, rows in _merged(storage, merge, subject) for row in rows),
             )
         _write_csvs(storage, settings, category.category_id)
-    return _summarise(storage, plan, category, reports)
+    summary = _summarise(storage, plan, category, reports)
+    for unit_id in finished:
+        key = layout.unit_file(plan.run_id, unit_id, "findings.parquet")
+        history.write(read_rows(storage, key, FINDINGS))
+    return summary
 
 
 def _is_published(storage: Storage, category_id: int) -> bool:
@@ -178,6 +194,7 @@ def _plan_merge(
         row["variant_id"]: row["source_as_of"]
         for part in parts
         for row in read_rows(storage, f"{part}verdicts.parquet", VERDICTS)
+        if row["variant_id"] in order
     }
     previous: dict[str, datetime] = {}
     key = layout.current("verdicts", category.category_id)
