@@ -224,6 +224,7 @@ def build_dag() -> DAG:
             task_id="start_sibling_runs",
             trigger_dag_id="image_duplication",
             skip_when_already_exists=True,
+            execution_timeout=timedelta(minutes=5),
         ).expand_kwargs(sibling_runs)
 
         unit_ids >> process_unit.expand(unit_id=unit_ids) >> publish_run()

@@ -24,7 +24,9 @@ class SourceDatabase:
     def __init__(self, url: str, writer_url: str) -> None:
         self.url = url
         self._engine = sa.create_engine(writer_url, poolclass=NullPool)
-        self._metadata = sa.MetaData()
+        if self.is_sqlite:
+            sa.event.listen(self._engine, "connect", _write_without_waiting)
+        self._shape: str | None = None  # of the tables that are there, as far as is known
         self._position = 0
         self._waiting: list[tuple[str, dict[str, object]]] = []
 
@@ -34,21 +36,27 @@ class SourceDatabase:
 
     def create_tables(self, column_types: dict[str, TypeEngine[Any]] | None = None) -> None:
         """Make the two tables as the demo has them; `column_types`, by column name, differ."""
-        self.drop_tables()
-        for table in (variants_table, images_table):
-            copy = table.to_metadata(self._metadata)
-            for column in copy.columns:
-                column.type = (column_types or {}).get(column.name, column.type)
-        self._metadata.create_all(self._engine)
-
-    def drop_tables(self) -> None:
+        self._waiting = []
+        self._position = 0
+        shape = repr(column_types)
+        found = sa.inspect(self._engine)
+        if not all(found.has_table(table.name) for table in (variants_table, images_table)):
+            self._shape = None
+        deed = "DELETE FROM" if shape == self._shape else "DROP TABLE IF EXISTS"
+        metadata = sa.MetaData()
         with self._engine.begin() as connection:
             for table in (variants_table, images_table):
-                connection.execute(sa.text(f"DROP TABLE IF EXISTS {table.name}"))
-        self._metadata = sa.MetaData()
+                connection.execute(sa.text(f"{deed} {table.name}"))
+                for column in table.to_metadata(metadata).columns:
+                    column.type = (column_types or {}).get(column.name, column.type)
+            if shape != self._shape:
+                metadata.create_all(connection)
+        self._shape = shape
 
     def execute(self, statement: str, **binds: object) -> None:
         self.fill()
+        if statement.startswith(("ALTER", "DROP")):
+            self._shape = None
         with self._engine.begin() as connection:
             connection.execute(sa.text(statement), binds)
 
@@ -103,3 +111,8 @@ class SourceDatabase:
 
     def _insert(self, table: str, row: dict[str, object]) -> None:
         self._waiting.append((table, row))
+
+
+def _write_without_waiting(connection: Any, _record: object) -> None:
+    # What a test writes need not outlive the machine.
+    connection.execute("PRAGMA synchronous = OFF")

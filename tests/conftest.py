@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.catalogue import Catalogue, build_catalogue
 from demo.mariadb import MariaDbServer, private_mariadb
 from image_duplication.settings import INCLUDE_VARIABLE, Settings, load_settings
 from image_duplication.storage import Storage
@@ -19,6 +20,18 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDbServer]
     """A private MariaDB server; where none is installed, its error says what to install."""
     with private_mariadb(tmp_path_factory.mktemp("mariadb")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the demo's drawn pictures are kept while the tests run."""
+    return tmp_path_factory.mktemp("demo-cache")
+
+
+@pytest.fixture(scope="session")
+def catalogue(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Catalogue:
+    """The demo catalogue, drawn and built once for all tests."""
+    return build_catalogue(tmp_path_factory.mktemp("demo-catalogue"), 7, cache_folder=cache_folder)
 
 
 @pytest.fixture
@@ -47,12 +60,15 @@ def sqlite_database(tmp_path: Path) -> SourceDatabase:
     return database
 
 
+@pytest.fixture(scope="session")
+def _mysql_database(mariadb: MariaDbServer) -> SourceDatabase:
+    return SourceDatabase(mariadb.url("reader"), mariadb.url("writer"))
+
+
 @pytest.fixture
-def mysql_database(mariadb: MariaDbServer) -> Iterator[SourceDatabase]:
-    database = SourceDatabase(mariadb.url("reader"), mariadb.url("writer"))
-    database.create_tables()
-    yield database
-    database.drop_tables()
+def mysql_database(_mysql_database: SourceDatabase) -> SourceDatabase:
+    _mysql_database.create_tables()
+    return _mysql_database
 
 
 @pytest.fixture(params=["sqlite", "mysql"])

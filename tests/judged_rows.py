@@ -152,9 +152,7 @@ def stage_picture(storage: Storage, run_id: str, row: Row, content: bytes) -> Ro
 
 
 def write_downloads(storage: Storage, run_id: str, unit_id: str, rows: Iterable[Row]) -> None:
-    write_rows(
-        storage, layout.unit_file(run_id, unit_id, "downloads.parquet"), DOWNLOADED, rows
-    )
+    write_rows(storage, layout.unit_file(run_id, unit_id, "downloads.parquet"), DOWNLOADED, rows)
 
 
 def judged_row(row: Row, **judgement: Any) -> Row:

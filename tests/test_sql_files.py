@@ -12,7 +12,9 @@ from image_duplication.tables import SOURCE_COLUMNS
 from tests.catalogues import SQL_FOLDER, SourceDatabase
 
 FILES = sorted(SQL_FOLDER.glob("*.sql"))
-HEADER = re.compile(r"-- Purpose: (?P<purpose>.+)\n-- Binds:(?P<binds>.+)\n-- Result:(?P<result>.+)")
+HEADER = re.compile(
+    r"-- Purpose: (?P<purpose>.+)\n-- Binds:(?P<binds>.+)\n-- Result:(?P<result>.+)"
+)
 # What a plan and an extract of the tests bind; lists are expanding.
 BINDS: dict[str, object] = {
     "category_id": "7",

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import fsspec
@@ -14,8 +14,8 @@ import pytest
 
 from image_duplication.errors import (
     ConfigurationError,
-    ImageDuplicationError,
     MissingArtefactError,
+    SourceError,
     StorageError,
 )
 from image_duplication.storage import Storage
@@ -39,6 +39,18 @@ def all_files(storage: Storage) -> list[str]:
     with contextlib.suppress(FileNotFoundError):
         return sorted(str(path).removeprefix(f"{base}/") for path in fs.find(base))
     return []
+
+
+def write_half(storage: Storage, key: str, error: BaseException) -> None:
+    with storage.writing(key) as sink:
+        sink.write(b"half")
+        sink.flush()
+        raise error
+
+
+def read_through(storage: Storage, key: str) -> bytes:
+    with storage.reading(key) as file:
+        return file.read()
 
 
 def test_storage_reads_back_what_was_written(storage: Storage) -> None:
@@ -68,10 +80,8 @@ def test_storage_shows_nothing_before_the_block_ends(storage: Storage) -> None:
 
 
 def test_storage_leaves_nothing_when_the_writer_raises(storage: Storage) -> None:
-    with pytest.raises(ZeroDivisionError), storage.writing("a/report.csv") as sink:
-        sink.write(b"half")
-        sink.flush()
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        write_half(storage, "a/report.csv", ZeroDivisionError())
 
     assert all_files(storage) == []
 
@@ -79,9 +89,8 @@ def test_storage_leaves_nothing_when_the_writer_raises(storage: Storage) -> None
 def test_storage_keeps_the_earlier_version_when_the_writer_raises(storage: Storage) -> None:
     storage.write_bytes("a/report.csv", b"whole")
 
-    with pytest.raises(KeyboardInterrupt), storage.writing("a/report.csv") as sink:
-        sink.write(b"half")
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        write_half(storage, "a/report.csv", KeyboardInterrupt())
 
     assert storage.read_bytes("a/report.csv") == b"whole"
     assert all_files(storage) == ["a/report.csv"]
@@ -162,14 +171,14 @@ def test_storage_names_what_is_directly_below_a_folder(storage: Storage) -> None
     assert storage.names("nothing/here") == []
 
 
-@pytest.mark.parametrize("deed", ["read_bytes", "read_json", "reading"])
-def test_storage_names_the_file_that_is_missing(storage: Storage, deed: str) -> None:
+@pytest.mark.parametrize(
+    "read", [Storage.read_bytes, Storage.read_json, read_through], ids=lambda read: read.__name__
+)
+def test_storage_names_the_file_that_is_missing(
+    storage: Storage, read: Callable[[Storage, str], object]
+) -> None:
     with pytest.raises(MissingArtefactError, match=r"'runs/x/plan\.json'"):
-        if deed == "reading":
-            with storage.reading("runs/x/plan.json"):
-                pass
-        else:
-            getattr(storage, deed)("runs/x/plan.json")
+        read(storage, "runs/x/plan.json")
 
 
 def test_storage_has_no_size_for_what_is_missing(storage: Storage) -> None:
@@ -250,7 +259,7 @@ def test_storage_url_is_an_address_for_people(tmp_path: Path) -> None:
 
 
 def test_storage_passes_on_this_projects_errors_from_inside_a_block(storage: Storage) -> None:
-    with pytest.raises(ImageDuplicationError, match="from inside"), storage.writing("a"):
-        raise StorageError("from inside")
+    with pytest.raises(SourceError, match="from inside"):
+        write_half(storage, "a", SourceError("from inside"))
 
     assert all_files(storage) == []

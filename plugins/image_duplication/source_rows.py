@@ -38,7 +38,7 @@ def read_text(value: object) -> str | None:
 
 def _is_whole(value: Decimal | float) -> bool:
     is_finite = value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
-    return is_finite and abs(value) < _WIDEST_NUMBER and value == int(value)
+    return is_finite and -_WIDEST_NUMBER < value < _WIDEST_NUMBER and value == int(value)
 
 
 def read_integer(value: object) -> int | None:
@@ -88,7 +88,7 @@ def find_fault(row: Mapping[str, Any], *, max_url_length: int) -> ReasonCode | N
         if fault:
             return fault
     url = row["image_url"]
-    if not _is_utf8(url):
+    if not is_utf8(url):
         return ReasonCode.TEXT_NOT_UTF8
     text = read_text(url)
     if text is None or not text.strip():
@@ -97,7 +97,7 @@ def find_fault(row: Mapping[str, Any], *, max_url_length: int) -> ReasonCode | N
 
 
 def _find_id_fault(value: object) -> ReasonCode | None:
-    if not _is_utf8(value):
+    if not is_utf8(value):
         return ReasonCode.TEXT_NOT_UTF8
     text = read_text(value)
     if text is None or not text.strip():
@@ -109,7 +109,8 @@ def _find_id_fault(value: object) -> ReasonCode | None:
     return None
 
 
-def _is_utf8(value: object) -> bool:
+def is_utf8(value: object) -> bool:
+    """Whether a source value, as text, is UTF-8; one that is no text is."""
     try:
         if isinstance(value, bytes | bytearray | memoryview):
             bytes(value).decode("utf-8")

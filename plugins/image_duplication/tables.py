@@ -53,7 +53,8 @@ UNITS = pa.schema(
         ("part", pa.int32()),
         ("parts", pa.int32()),
         ("label", pa.string()),
-        # As JSON, so that an integer key is bound as an integer and a text key as text.
+        # As JSON, so that an integer key is bound as an integer and a text key as text; null: no
+        # bound, for the variants of the plan say all the same which rows belong to the unit.
         ("first_variant_id", pa.string()),
         ("last_variant_id", pa.string()),
         ("variants_due", pa.int64()),

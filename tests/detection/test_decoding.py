@@ -48,9 +48,7 @@ UPRIGHT = {
 @pytest.mark.parametrize("picture_format", ["PNG", "WEBP"])
 def test_decode_applies_exif_orientation(orientation: int, picture_format: str) -> None:
     stored = draw_picture(1, 40, 24)
-    content = encode(
-        stored, picture_format, lossless=True, exif=exif_with_orientation(orientation)
-    )
+    content = encode(stored, picture_format, lossless=True, exif=exif_with_orientation(orientation))
     assert np.array_equal(seen(content), UPRIGHT[orientation](np.asarray(stored)))
 
 
@@ -187,7 +185,9 @@ def test_decode_refuses_what_is_no_whole_picture(content: bytes) -> None:
 
 def png_that_declares(width: int, height: int) -> bytes:
     def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        return (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (
@@ -202,12 +202,11 @@ def png_that_declares(width: int, height: int) -> bytes:
 def test_decode_refuses_too_many_pixels_before_decoding(
     side: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def load(self: object) -> None:
-        raise AssertionError("pixels were decoded")
-
-    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", load)
-    with pytest.raises(DecodeError, match="pixel"):
+    loaded: list[object] = []
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", loaded.append)
+    with pytest.raises(DecodeError, match=r"at most 100000 pixels|exceeds limit"):
         decode(png_that_declares(side, side), max_pixels=MAX_PIXELS)
+    assert loaded == []
 
 
 def test_decode_allows_exactly_the_pixels_allowed() -> None:
@@ -225,11 +224,10 @@ def test_decode_error_says_what_is_wrong() -> None:
 def decode_or_refuse(content: bytes) -> None:
     try:
         picture = decode(content, max_pixels=MAX_PIXELS)
-    except DecodeError as error:
-        assert str(error)
-    else:
-        assert picture.mode == "RGB"
-        assert picture.width * picture.height <= MAX_PIXELS
+    except DecodeError:
+        return
+    assert picture.mode == "RGB"
+    assert picture.width * picture.height <= MAX_PIXELS
 
 
 @settings(deadline=None, database=None)

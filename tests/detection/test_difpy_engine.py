@@ -230,9 +230,7 @@ def test_adapter_finds_what_difpy_finds_where_difpy_is_right(
         folder.mkdir()
         paths = draw_gentle_folder(seed, folder)
         as_is = AsIs(*paths, similarity=similarity, same_dim=same_dim)
-        found = found_by_this_project(
-            *paths, similarity_mse=similarity, same_dimensions=same_dim
-        )
+        found = found_by_this_project(*paths, similarity_mse=similarity, same_dimensions=same_dim)
         assert found == as_is.raw_pairs, f"seed {seed}"
         folders_with_pairs += bool(found)
     assert 10 <= folders_with_pairs <= 59
@@ -304,9 +302,7 @@ def test_judging_files_runs_difpys_own_search(tmp_path: Path, calls: Calls) -> N
     assert len(calls.pairs) == calls.errors == 6
 
 
-def test_a_match_needs_difpys_own_answer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_match_needs_difpys_own_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = save(tmp_path, a=draw_picture(1), b=draw_picture(1, 90, 90))
     assert found_by_this_project(*paths, similarity_mse=50) == BOTH
     monkeypatch.setattr(dif.search, "_find_matches", lambda this, ids: None)

@@ -67,9 +67,7 @@ def test_groups_are_anchored_at_their_base(
     groups: list[list[int]],
     related: list[tuple[int, int]],
 ) -> None:
-    found, between = group_images(
-        make_candidates(count), [make_match(*pair) for pair in matched]
-    )
+    found, between = group_images(make_candidates(count), [make_match(*pair) for pair in matched])
     assert members(found) == groups
     assert pairs(between) == related
 
@@ -135,7 +133,8 @@ def test_keeper_is_the_best_picture_and_says_why(
     others: list[dict[str, int]], keeper: int, reason: str
 ) -> None:
     candidates = [
-        FIRST, *(replace(FIRST, place=place, **other) for place, other in enumerate(others, 1))
+        FIRST,
+        *(replace(FIRST, place=place, **other) for place, other in enumerate(others, 1)),
     ]
     assert choose_keeper(candidates) == (keeper, reason)
     assert choose_keeper(candidates[::-1]) == (keeper, reason)

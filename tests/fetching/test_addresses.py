@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+
 from image_duplication.fetching.addresses import check_addresses
 from image_duplication.fetching.refusal import Refusal
 from image_duplication.records import ReasonCode

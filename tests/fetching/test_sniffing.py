@@ -5,11 +5,11 @@ import timeit
 import warnings
 
 import pytest
+from PIL import Image
+
 from image_duplication.fetching.refusal import Refusal
 from image_duplication.fetching.sniffing import Header, read_header
 from image_duplication.records import ReasonCode
-from PIL import Image
-
 from tests.fetching import drawing
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")

@@ -53,3 +53,13 @@ def test_turns_begin_with_what_was_begun() -> None:
     turns.add("a", "a1")
     turns.add("a", "a0", is_first=True)
     assert taken(turns, 0.0) == ["a0", "a1"]
+
+
+def test_turns_forget_what_is_removed() -> None:
+    turns: Turns[str] = Turns(connections_per_host=None, rate_per_host_per_s=None)
+    for turn in ("a1", "a2", "b1"):
+        turns.add(turn[0], turn)
+    assert turns.remove_all("a") == ["a1", "a2"]
+    assert turns.remove_all("a") == []
+    turns.add("a", "a3")
+    assert taken(turns, 0.0) == ["b1", "a3"]

@@ -46,7 +46,7 @@ def decode(content: bytes, *, max_pixels: int) -> Image.Image:
 
 def _upright(picture: Image.Image) -> Image.Image:
     try:
-        turn = _TO_UPRIGHT.get(picture.getexif().get(_ORIENTATION_TAG))
+        turn = _TO_UPRIGHT.get(picture.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:  # broken EXIF costs its rotation, never the picture
         return picture
     return picture if turn is None else picture.transpose(turn)

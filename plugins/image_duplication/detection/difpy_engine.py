@@ -35,7 +35,7 @@ def reduce_picture(picture: Image.Image, pixel_size: int) -> Tensor:
 
 
 def search_pairs(tensors: Sequence[Tensor]) -> dict[tuple[int, int], float]:
-    """difPy's own figure for every pair that its search reports, by (lower, higher) index."""
+    """The figure of difPy itself for each pair that its search reports, by (lower, higher)."""
     found: dict[tuple[int, int], float] = {}
     for indices in _blocks(len(tensors)):
         for first, second, mse in _search({index: tensors[index] for index in indices}):
@@ -102,16 +102,17 @@ def correct_errors(
     Both results have shape (n, n): rows the first picture, columns the second; degrees are
     anticlockwise. |a-b|² = |a|² + |b|² - 2ab makes it one matrix product per rotation.
     """
-    flat = np.stack([tensor.ravel() for tensor in tensors]).astype(np.float64)
-    squares = np.einsum("ij,ij->i", flat, flat)
+    stacked = np.stack(tensors)
+    flat = stacked.reshape(len(tensors), -1).astype(np.float64)
     errors = np.empty((len(_ROTATIONS), len(tensors), len(tensors)))
-    for turns in range(len(_ROTATIONS)):
-        turned = (
-            flat
-            if turns == 0
-            else np.stack([np.rot90(t, turns).ravel() for t in tensors]).astype(np.float64)
-        )
-        errors[turns] = squares[:, None] + squares[None, :] - 2.0 * (flat @ turned.T)
+    for turns in (0, 1, 2):
+        turned = np.rot90(stacked, turns, axes=(1, 2)).reshape(flat.shape)
+        errors[turns] = flat @ turned.astype(np.float64).T
+    # Turning the second picture by three quarters is turning the first by one.
+    errors[3] = errors[1].T
+    squares = np.einsum("ij,ij->i", flat, flat)
+    errors *= -2.0
+    errors += squares[:, None] + squares
     best = errors.argmin(axis=0)
     least = np.take_along_axis(errors, best[None], axis=0)[0] / flat.shape[1]
     return np.maximum(least, 0.0), np.asarray(_ROTATIONS)[best]

@@ -38,10 +38,10 @@ def group_images(
     by_pair = {(match.first, match.second): match for match in matches}
     members: dict[int, list[Match]] = {}
     for candidate in candidates:
-        for base in members:
+        for base, joined in members.items():
             match = by_pair.get((base, candidate.place))
             if match and match.is_duplicate:
-                members[base].append(match)
+                joined.append(match)
                 break
         else:
             members[candidate.place] = []

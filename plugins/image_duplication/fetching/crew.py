@@ -46,7 +46,7 @@ _Outbox = queue.SimpleQueue[_Report]
 
 
 class _Worker(Protocol):
-    def give(self, batch: list[Wanted] | None) -> None: ...
+    def give(self, batch: list[Wanted]) -> None: ...
 
     def end(self) -> None:
         """Leave without finishing, if it has not finished."""
@@ -184,7 +184,7 @@ class _ThreadWorker:
         except Exception as error:
             self._outbox.put((self._number, error))
 
-    def give(self, batch: list[Wanted] | None) -> None:
+    def give(self, batch: list[Wanted]) -> None:
         self._inbox.put(batch)
 
     def end(self) -> None:
@@ -227,7 +227,7 @@ class _ProcessWorker:
         except (EOFError, OSError):
             self._outbox.put((self._number, _Ended()))
 
-    def give(self, batch: list[Wanted] | None) -> None:
+    def give(self, batch: list[Wanted]) -> None:
         # A process that has died says so through its reader.
         with contextlib.suppress(OSError):
             self._ours.send(batch)

@@ -31,6 +31,10 @@ _SPARE_SHARE = 4  # a thread more for so many requests: while pictures are check
 _HAND_OVER_ROWS = 32
 _HAND_OVER_S = 0.1
 _REFUSALS_IN_A_ROW = 3  # 429 answers after which the host itself, not one picture, is meant
+_MIN_FAILURES_IN_A_ROW = 32  # without one success, before a host is given up
+_UNREACHABLE = frozenset(
+    {ReasonCode.HOST_UNKNOWN, ReasonCode.CONNECTION_FAILED, ReasonCode.TIMED_OUT}
+)
 
 
 class Wanted(NamedTuple):
@@ -72,11 +76,11 @@ class WorkOrder(NamedTuple):
 
 
 class Stop:
-    """Put into a loop's inbox: leave everything and return."""
+    """Put into a loop's inbox: leave what is under way, and return."""
 
 
-Inbox = queue.SimpleQueue["Sequence[Wanted] | type[Stop] | None | _Done"]
-"""Batches to fetch; None: no more will come."""
+Inbox = queue.SimpleQueue["Sequence[Wanted] | type[Stop] | _Done"]
+"""Batches to fetch, until `Stop`."""
 
 
 class _Picture(NamedTuple):
@@ -123,7 +127,7 @@ class _Done(NamedTuple):
 
 
 class FetchLoop:
-    """Fetches what comes through its inbox until that is closed, and hands over the outcomes.
+    """Fetches what comes through its inbox until it is stopped, and hands over the outcomes.
 
     One thread calls `run` and decides; others each make one request at a time, at most
     `download.in_flight` of them at once, check what came and store it. A wait before another
@@ -165,32 +169,32 @@ class FetchLoop:
         )
         self._inbox = inbox
         self._hand_over = hand_over
-        self._is_open = True
-        self._unfinished = 0
         self._later: list[tuple[float, int, _Fetch]] = []  # a heap by due time
         self._order = itertools.count()
         self._under_way: set[_Fetch] = set()
         self._jobs: queue.SimpleQueue[_Fetch | None] = queue.SimpleQueue()
         self._threads = 0
-        self._refusals: dict[str, int] = {}  # 429 answers in a row, by host
-        self._closed_until: dict[str, float] = {}
+        self._failures: dict[str, int] = {}  # by host: in a row, and the host's own
+        self._failures_limit = max(
+            _MIN_FAILURES_IN_A_ROW, order.download.in_flight * order.download.max_attempts
+        )
+        self._closed: dict[str, tuple[float, ReasonCode]] = {}  # by host: until when, and why
         self._finished: list[Fetched] = []
         self._hand_over_at = 0.0
         self._tick_s = min(1.0, order.download.total_timeout_s / 4)
         self._check_deadlines_at = 0.0
 
     def run(self) -> None:
-        """Work until the inbox is closed and everything is handed over. Raises StorageError."""
+        """Work until stopped. Raises StorageError."""
         try:
-            while self._is_open or self._unfinished:
+            is_going_on = True
+            while is_going_on:
                 now = time.monotonic()
                 self._queue_due(now)
                 self._start_ready(now)
                 self._cut_overdue(now)
                 self._hand_over_finished(now)
-                if (self._is_open or self._unfinished) and not self._take_in(self._pause_s(now)):
-                    return
-            self._hand_over_finished(float("inf"))
+                is_going_on = self._take_in(self._pause_s(now))
         finally:
             for _ in range(self._threads):
                 self._jobs.put(None)
@@ -205,9 +209,7 @@ class FetchLoop:
             while True:
                 if message is Stop:
                     return False
-                if message is None:
-                    self._is_open = False
-                elif isinstance(message, _Done):
+                if isinstance(message, _Done):
                     self._settle(message)
                 elif not isinstance(message, type):
                     self._add(message)
@@ -217,28 +219,30 @@ class FetchLoop:
 
     def _add(self, batch: Sequence[Wanted]) -> None:
         for wanted in batch:
-            self._unfinished += 1
             try:
                 fetch = _Fetch(wanted, self._targets.first(wanted.url))
             except Refusal as refusal:
                 self._finish(wanted, refusal.reason)
             else:
-                self._turns.add(fetch.target.host, fetch)
+                self._queue(fetch)
+
+    def _queue(self, fetch: _Fetch, *, is_first: bool = False) -> None:
+        closed_until, reason = self._closed.get(fetch.target.host, (0.0, None))
+        if closed_until > time.monotonic():
+            self._finish(fetch.wanted, reason, fetch)
+        else:
+            self._turns.add(fetch.target.host, fetch, is_first=is_first)
 
     def _queue_due(self, now: float) -> None:
         while self._later and self._later[0][0] <= now:
             _, _, fetch = heapq.heappop(self._later)
-            self._turns.add(fetch.target.host, fetch, is_first=True)
+            self._queue(fetch, is_first=True)
 
     def _start_ready(self, now: float) -> None:
         while self._has_room():
             fetch = self._turns.take(now)
             if fetch is None:
                 return
-            if self._closed_until.get(fetch.target.host, 0.0) > now:
-                self._turns.give_back(fetch.target.host)
-                self._finish(fetch.wanted, ReasonCode.RATE_LIMITED, fetch)
-                continue
             if fetch.hops == 0:
                 fetch.attempts += 1
             fetch.line = Line()
@@ -283,7 +287,7 @@ class FetchLoop:
             raise done.fault
         if answer.http_status is not None:
             fetch.http_status = answer.http_status
-        self._heed_refusals(fetch, answer, now)
+        self._heed_host(fetch.target.host, answer, now)
         if answer.location is not None:
             self._follow(fetch, answer.location)
         elif answer.reason is None:
@@ -306,7 +310,7 @@ class FetchLoop:
             self._finish(fetch.wanted, refusal.reason, fetch)
         else:
             # A redirect is a request like any other: it takes its host's turns.
-            self._turns.add(fetch.target.host, fetch, is_first=True)
+            self._queue(fetch, is_first=True)
 
     def _wait_before_retry_s(self, fetch: _Fetch, answer: Answer) -> float | None:
         """Seconds until another attempt; None: there is no point in one."""
@@ -331,20 +335,35 @@ class FetchLoop:
             return None
         return answer.retry_after_s + min(jitter_s, download.backoff_s)
 
-    def _heed_refusals(self, fetch: _Fetch, answer: Answer, now: float) -> None:
-        """Ask a host nothing for the time that it asks for, once it plainly means every picture."""
-        host = fetch.target.host
-        if answer.reason is not ReasonCode.RATE_LIMITED:
-            if answer.http_status is not None:
-                self._refusals.pop(host, None)
+    def _heed_host(self, host: str, answer: Answer, now: float) -> None:
+        """Leave a host alone that asks for it, or that plainly serves nobody."""
+        is_refused = answer.reason is ReasonCode.RATE_LIMITED
+        if answer.http_status is not None and not is_refused:
+            self._failures.pop(host, None)
             return
-        self._refusals[host] = self._refusals.get(host, 0) + 1
-        if self._refusals[host] < _REFUSALS_IN_A_ROW or answer.retry_after_s is None:
+        if answer.reason is None or not (is_refused or answer.reason in _UNREACHABLE):
             return
-        if answer.retry_after_s <= self._download.max_wait_s:
-            self._turns.pause(host, now + answer.retry_after_s)
-        else:
-            self._closed_until[host] = now + answer.retry_after_s
+        failures = self._failures[host] = self._failures.get(host, 0) + 1
+        if failures >= self._failures_limit:
+            self._close(host, float("inf"), answer.reason)
+        elif is_refused and failures >= _REFUSALS_IN_A_ROW and answer.retry_after_s is not None:
+            if answer.retry_after_s <= self._download.max_wait_s:
+                self._turns.pause(host, now + answer.retry_after_s)
+            else:
+                self._close(host, now + answer.retry_after_s, answer.reason)
+
+    def _close(self, host: str, until: float, reason: ReasonCode) -> None:
+        """Fail a host's pictures unasked; a later try of the task may find it well again."""
+        if host not in self._closed:
+            logger.warning(
+                "host %s: %d failures in a row (%s); its other pictures are not asked for now",
+                host,
+                self._failures[host],
+                reason,
+            )
+        self._closed[host] = (until, reason)
+        for fetch in self._turns.remove_all(host):
+            self._finish(fetch.wanted, reason, fetch)
 
     def _finish(
         self,
@@ -354,7 +373,6 @@ class FetchLoop:
         picture: _Picture | None = None,
     ) -> None:
         answer = Answer() if fetch is None else fetch.answer
-        self._unfinished -= 1
         self._finished.append(
             Fetched(
                 number=wanted.number,

@@ -29,11 +29,6 @@ class Target:
     host: str
     port: int
 
-    @property
-    def turn(self) -> str:
-        """Whose turns the request takes: ports of one host share them."""
-        return self.host
-
 
 class Targets:
     """Turns URLs into targets; the same reading of a URL serves the check and the connection."""

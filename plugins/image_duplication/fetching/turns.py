@@ -69,6 +69,15 @@ class Turns(Generic[_T]):
         host = self._hosts[name]
         host.next_at = max(host.next_at, until)
 
+    def remove_all(self, name: str) -> list[_T]:
+        """Take everything that waits for a host out of its queue."""
+        host = self._hosts[name]
+        removed = list(host.waiting)
+        if removed:
+            host.waiting.clear()
+            self._queue.remove(host)
+        return removed
+
     def next_at(self) -> float | None:
         """When the next may start that waits for the time alone."""
         times = [host.next_at for host in self._queue if host.under_way < self._limit]

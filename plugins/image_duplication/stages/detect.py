@@ -150,16 +150,16 @@ def _judge_variant(judge: _Judge, rows: list[Row]) -> tuple[list[Row], list[Row]
     judged = [_unjudged_row(judge, row) for row in rows]
     ordered = sorted((row for row in judged if row["content_sha256"]), key=_by_position)
     seen: list[tuple[Row, Picture]] = []
+    by_content: dict[str, Picture] = {}
     for row in ordered:
-        picture = _look_at(judge, row)
+        picture = _look_at(judge, row, by_content.get(row["content_sha256"]))
         if picture:
             seen.append((row, picture))
+            by_content[picture.content_sha256] = picture
     evidence = compare_pictures([picture for _, picture in seen])
     matches = judge_pairs(evidence, judge.settings.detection)
     candidates = [
-        Candidate(
-            place, picture.width_px * picture.height_px, row["size_bytes"], picture.is_usable
-        )
+        Candidate(place, picture.width_px * picture.height_px, row["size_bytes"], picture.is_usable)
         for place, (row, picture) in enumerate(seen)
     ]
     groups, related = group_images(candidates, matches)
@@ -193,32 +193,35 @@ def _unjudged_row(judge: _Judge, row: Row) -> Row:
     }
 
 
-def _look_at(judge: _Judge, row: Row) -> Picture | None:
-    """The picture of a downloaded row; None, with the reason on the row, when it cannot be read."""
+def _look_at(judge: _Judge, row: Row, same_content: Picture | None) -> Picture | None:
+    """The picture of a downloaded row; None, with the reason on the row, when it cannot be read.
+
+    `same_content` is an earlier picture of the same bytes, which need not be decoded again.
+    """
     key = find_picture(judge.storage, judge.run_id, row)
     if key is None:
         raise MissingArtefactError(
             f"picture of image {row['image_id']!r}, variant {row['variant_id']!r}, "
             f"{row['content_sha256'][:16]}, is neither staged nor archived; clear download_images"
         )
-    content = judge.storage.read_bytes(key)
-    settings = judge.settings
     try:
-        decoded = decode(content, max_pixels=settings.download.max_pixels)
+        picture = same_content or _describe_file(judge, key, row["content_sha256"])
     except DecodeError as error:
         logger.warning("image %r cannot be decoded: %s", row["image_id"], error)
         row["status"] = Status.FAILED
         row["reason_code"] = ReasonCode.DECODE_FAILED
         return None
-    picture = describe_picture(
-        decoded,
-        row["content_sha256"],
-        settings.detection,
-        min_side_px=settings.policy.min_side_px,
-    )
     row["is_usable"] = picture.is_usable
     row["quality_notes"] = list(picture.quality_notes)
     return picture
+
+
+def _describe_file(judge: _Judge, key: str, content_sha256: str) -> Picture:
+    settings = judge.settings
+    decoded = decode(judge.storage.read_bytes(key), max_pixels=settings.download.max_pixels)
+    return describe_picture(
+        decoded, content_sha256, settings.detection, min_side_px=settings.policy.min_side_px
+    )
 
 
 def _write_groups(rows: list[Row], groups: list[Group], related: list[Match]) -> None:

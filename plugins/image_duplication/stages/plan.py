@@ -18,7 +18,13 @@ from image_duplication.plans import Plan, PlannedCategory, read_plan
 from image_duplication.queries import Source
 from image_duplication.records import ReasonCode, Scope, Verdict
 from image_duplication.settings import Settings
-from image_duplication.source_rows import read_integer, read_text, sign, stands_for_no_images
+from image_duplication.source_rows import (
+    is_utf8,
+    read_integer,
+    read_text,
+    sign,
+    stands_for_no_images,
+)
 from image_duplication.storage import Storage
 from image_duplication.tables import (
     PLANNED_VARIANTS,
@@ -51,7 +57,7 @@ class _Draft:
     category_id: int
     name: str
     variants: list[Row] = field(default_factory=list)
-    bind_values: dict[str, int | str] = field(default_factory=dict)
+    bind_values: dict[str, int | str | None] = field(default_factory=dict)
     units: list[Row] = field(default_factory=list)
     left: int = 0
 
@@ -74,12 +80,13 @@ def plan_work(
         return read_plan(storage, run_id)
     planned_at = now()
     names, strays = _choose_categories(settings, source, category_ids)
+    # A plan that is there already stops being whole with the first file that is replaced.
+    storage.delete(layout.plan_record(run_id))
     rejected = _write_rejected(storage, source, run_id, strays)
     shares = [_Share(run_id)]
     for category_id, name in sorted(names.items()):
         draft = _draft_category(storage, settings, source, category_id, name, scope)
         for share, units in _share_out(draft, shares, run_id, settings.plan.max_units_per_run):
-            share.units += units
             share.categories.append(_write_category(storage, share.run_id, draft, units))
     # The run's own plan comes last: where it is, its siblings' plans are.
     for number in reversed(range(len(shares))):
@@ -103,12 +110,13 @@ def describe_plan(plan: Plan, settings: Settings, storage: Storage) -> str:
     plans = [plan, *(read_plan(storage, run_id) for run_id in plan.sibling_run_ids)]
     units = sum(len(one.unit_ids) for one in plans)
     images = sum(category.images_due for one in plans for category in one.categories)
+    categories = len({category.category_id for one in plans for category in one.categories})
     rate = settings.download.rate_per_host_per_s
     by_rate = images / rate if rate else 0.0
     minutes = max(by_rate, images * settings.plan.seconds_per_image) / 60
     lines = [
         f"plan of run {plan.run_id}, scope {plan.scope}",
-        f"  {units} units in {len(plans)} run(s), {len(plan.categories)} categories listed",
+        f"  {units} units in {len(plans)} run(s), {categories} categories",
         f"  {images} images due, about {images} requests, about {math.ceil(minutes)} minute(s)",
     ]
     if plan.rejected_rows:
@@ -129,7 +137,7 @@ def describe_plan(plan: Plan, settings: Settings, storage: Storage) -> str:
 
 def _choose_categories(
     settings: Settings, source: Source, category_ids: Sequence[int] | None
-) -> tuple[dict[int, str], list[str | None]]:
+) -> tuple[dict[int, str], list[object]]:
     """Category names by id, and the ids that are no integers: parameter, file, then database."""
     named = _read_categories_file(settings)
     chosen = list(category_ids) if category_ids else list(named)
@@ -144,7 +152,7 @@ def _choose_categories(
             logger.warning("category %s has no active variant in the source", missing)
         return {c: named.get(c) or found.get(c) or "" for c in chosen}, []
     names: dict[int, str] = {}
-    strays: list[str | None] = []
+    strays: list[object] = []
     for row in source.rows("active_categories", ("category_id", "category_name")):
         category_id = read_integer(row["category_id"])
         if (
@@ -152,7 +160,7 @@ def _choose_categories(
             or category_id < 1
             or str(category_id) != read_text(row["category_id"])
         ):
-            strays.append(read_text(row["category_id"]))
+            strays.append(row["category_id"])
         else:
             names[category_id] = read_text(row["category_name"]) or ""
     return names, strays
@@ -180,7 +188,7 @@ def _read_categories_file(settings: Settings) -> dict[int, str]:
                         f"{row['id']!r} is not a positive integer"
                     )
                 names[category_id] = (row["name"] or "").strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigurationError(
             f"categories file {str(path)!r} cannot be read: {error}"
         ) from error
@@ -189,13 +197,19 @@ def _read_categories_file(settings: Settings) -> dict[int, str]:
     return names
 
 
-def _write_rejected(storage: Storage, source: Source, run_id: str, strays: list[str | None]) -> int:
+def _write_rejected(storage: Storage, source: Source, run_id: str, strays: list[object]) -> int:
     """Write the images of categories whose id is no integer as rows with that reason."""
 
     def rejected_rows() -> Iterator[Row]:
         columns = ("category_id", "variant_id", "image_id", "image_url")
         for stray in strays:
-            for row in source.rows("images_outside_categories", columns, {"category_id": stray}):
+            if is_utf8(stray):
+                binds = {"category_id": read_text(stray)}
+                rows = source.rows("images_outside_categories", columns, binds)
+            else:
+                # It cannot be bound, so one row stands for all of its images.
+                rows = iter([{**dict.fromkeys(columns), "category_id": stray}])
+            for row in rows:
                 yield {
                     **{name: read_text(row[name]) for name in columns},
                     "reason_code": ReasonCode.CATEGORY_NOT_INTEGER,
@@ -260,9 +274,14 @@ def _find_due_reason(
     return "older_features" if judged_version != version else None
 
 
-def _bind_value(value: object) -> int | str:
-    """A variant id as it is bound in SQL: an integer key as an integer, any other as text."""
-    return value if isinstance(value, int) else read_text(value) or ""
+def _bind_value(value: object) -> int | str | None:
+    """A variant id as it is bound in SQL: an integer key as an integer, any other as text.
+
+    None, no bound at all, for one that is not UTF-8: its text would be another id.
+    """
+    if isinstance(value, int):
+        return value
+    return (read_text(value) or "") if is_utf8(value) else None
 
 
 def _cut_units(draft: _Draft, part_size_images: int) -> None:
@@ -304,7 +323,7 @@ def _cut_units(draft: _Draft, part_size_images: int) -> None:
 def _share_out(
     draft: _Draft, shares: list[_Share], run_id: str, max_units: int
 ) -> list[tuple[_Share, list[Row]]]:
-    """The runs that take a category, each with its units; opens further runs as they fill up.
+    """Give a category's units to runs, opening further ones as they fill up; who took which.
 
     A category stays in one run unless it alone has more units than a run may map. One with
     nothing due goes to the first run, which says so.
@@ -319,6 +338,7 @@ def _share_out(
             shares.append(_Share(f"{run_id}__sibling_{len(shares)}"))
             continue
         taken.append((shares[-1], waiting[:room]))
+        shares[-1].units += waiting[:room]
         waiting = waiting[room:]
     return taken
 

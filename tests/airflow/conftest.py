@@ -1,0 +1,78 @@
+"""One Airflow for the tests: its own home and database, in this process.
+
+Airflow reads its environment when it is first imported, so no test module imports it at its top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from demo.airflow_home import PROJECT, make_airflow_home
+from demo.catalogue import Catalogue, fill_database
+from demo.run import FETCHING
+
+
+@pytest.fixture(scope="session")
+def airflow_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Airflow, imported with a home of its own and a new database."""
+    folder = tmp_path_factory.mktemp("airflow")
+    home = make_airflow_home(
+        folder,
+        folder / "data",
+        source_uri="sqlite:////nowhere",
+        image_base="http://127.0.0.1:1",
+        extra={},
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in home.environment.items():
+            patch.setenv(name, value)
+        from airflow.utils.db import initdb
+
+        initdb()
+        yield
+
+
+def parse_dag() -> Any:
+    """The DAG image_duplication, parsed anew: `dag.test()` leaves a run's parameters on it."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(str(PROJECT / "dags"))
+    assert bag.import_errors == {}
+    return bag.dags["image_duplication"]
+
+
+@pytest.fixture
+def dag(airflow_database: None) -> Any:
+    """The DAG image_duplication, as Airflow parses it."""
+    return parse_dag()
+
+
+def run_dag(**run_conf: Any) -> Any:
+    """One DAG run in this process, to its end; the run."""
+    return parse_dag().test(run_conf=run_conf)
+
+
+def point_at(
+    patch: pytest.MonkeyPatch, root: Path, source_uri: str, image_base: str
+) -> None:
+    """Set what a run reads from the environment when it starts."""
+    home = make_airflow_home(
+        root / "airflow", root / "data", source_uri=source_uri, image_base=image_base,
+        extra=FETCHING,
+    )
+    for name, value in home.environment.items():
+        if name.startswith(("AIRFLOW_CONN", "IMAGE_DUPLICATION")):
+            patch.setenv(name, value)
+
+
+def fill_sqlite(path: Path, catalogue: Catalogue) -> str:
+    """The catalogue in a new SQLite file; its Airflow connection URI."""
+    engine = sa.create_engine(f"sqlite:///{path}")
+    fill_database(engine, catalogue)
+    engine.dispose()
+    return f"sqlite:///{path}"

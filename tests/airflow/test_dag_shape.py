@@ -1,0 +1,193 @@
+"""The DAG as Airflow parses it: tasks, edges, defaults, parameters, and what parsing costs."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from demo.airflow_home import PROJECT
+from image_duplication.units import STAGES
+
+UNIT_TASKS = [f"process_unit.{stage}" for stage in STAGES]
+
+# Times the DAG file's own import, and lists what it opens beside Python's own modules.
+PARSE = """
+import importlib.util, json, sys, time
+from airflow.sdk import DAG, Param, TriggerRule, task, task_group
+from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+touched = []
+def audit(event, arguments):
+    if event == "open":
+        path = str(arguments[0])
+        if not path.endswith((".py", ".pyc", ".so")) and "__pycache__" not in path:
+            touched.append(f"open {path}")
+    elif event.startswith(("socket.", "sqlite3.", "subprocess.")):
+        touched.append(event)
+sys.addaudithook(audit)
+started = time.perf_counter()
+spec = importlib.util.spec_from_file_location("dag_file", sys.argv[1])
+spec.loader.exec_module(importlib.util.module_from_spec(spec))
+seconds = time.perf_counter() - started
+heavy = [name for name in ("pandas", "pyarrow", "numpy", "PIL", "requests") if name in sys.modules]
+print(json.dumps({"seconds": seconds, "touched": touched, "heavy": heavy}))
+"""
+
+
+@pytest.fixture(scope="module")
+def parse_cost(airflow_database: None) -> dict[str, Any]:
+    result = subprocess.run(
+        [sys.executable, "-c", PARSE, str(PROJECT / "dags" / "image_duplication.py")],
+        env=os.environ | {"PYTHONPATH": str(PROJECT / "plugins")},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+    cost: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    return cost
+
+
+def test_dag_file_parses_in_half_a_second_beyond_airflow(parse_cost: dict[str, Any]) -> None:
+    assert parse_cost["seconds"] < 0.5
+
+
+def test_dag_file_touches_no_network_database_or_data_when_parsed(
+    parse_cost: dict[str, Any],
+) -> None:
+    assert parse_cost["touched"] == []
+
+
+def test_dag_serializes(dag: Any) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    assert DagSerialization.serialize_dag(dag)["dag_id"] == "image_duplication"
+
+
+def test_package_is_not_hidden_by_the_dag_file_of_the_same_name(dag: Any) -> None:
+    # As in every Airflow process: plugins/ and dags/ on the path by Airflow's doing alone.
+    script = (
+        "import airflow.settings; from airflow.dag_processing.dagbag import BundleDagBag; "
+        f"BundleDagBag({str(PROJECT / 'dags')!r}, bundle_path=__import__('pathlib').Path("
+        f"{str(PROJECT / 'dags')!r}), bundle_name='dags'); "
+        "import image_duplication; print(image_duplication.__file__)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        cwd=os.environ["AIRFLOW_HOME"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+    found = result.stdout.splitlines()[-1]
+    assert found == str(PROJECT / "plugins" / "image_duplication" / "__init__.py")
+
+
+def test_dag_id_is_its_file_name(dag: Any) -> None:
+    assert dag.dag_id == "image_duplication"
+    assert dag.fileloc.endswith("dags/image_duplication.py")
+
+
+def test_tasks_are_those_of_the_design(dag: Any) -> None:
+    assert set(dag.task_ids) == {
+        "plan_work",
+        *UNIT_TASKS,
+        "publish_run",
+        "list_sibling_runs",
+        "start_sibling_runs",
+    }
+
+
+def test_unit_tasks_follow_each_other_and_lead_to_publish_run(dag: Any) -> None:
+    chain = ["plan_work", *UNIT_TASKS, "publish_run"]
+    for task_id, following in zip(chain, chain[1:], strict=False):
+        assert following in dag.get_task(task_id).downstream_task_ids
+    assert dag.get_task("publish_run").upstream_task_ids == {UNIT_TASKS[-1]}
+
+
+def test_publish_run_runs_whatever_happened(dag: Any) -> None:
+    assert dag.get_task("publish_run").trigger_rule == "all_done"
+
+
+@pytest.mark.parametrize("task_id", UNIT_TASKS)
+def test_unit_task_is_mapped_and_labelled(dag: Any, task_id: str) -> None:
+    task = dag.get_task(task_id)
+    assert task.task_group.group_id == "process_unit"
+    assert "label" in task.map_index_template
+
+
+def test_every_task_has_a_timeout(dag: Any) -> None:
+    assert [task.task_id for task in dag.tasks if task.execution_timeout is None] == []
+
+
+def test_every_task_decides_retries_by_the_error_tree(dag: Any) -> None:
+    from image_duplication_airflow.retries import RETRY_POLICY
+
+    for task in dag.tasks:
+        assert task.retry_policy is RETRY_POLICY, task.task_id
+
+
+def test_downloads_share_a_pool(dag: Any) -> None:
+    pools = {task.task_id for task in dag.tasks if task.pool == "image_downloads"}
+    assert pools == {"process_unit.download_images"}
+
+
+def test_documentation_names_every_parameter(dag: Any) -> None:
+    missing = [name for name in dag.params if f"`{name}`" not in dag.doc_md]
+    assert missing == []
+    assert dag.tags
+
+
+def test_every_parameter_has_a_title_and_a_description(dag: Any) -> None:
+    for name in dag.params:
+        param = dag.params.get_param(name)
+        assert param.schema["title"], name
+        assert param.description, name
+
+
+@pytest.mark.parametrize(
+    ("conf", "named"),
+    [
+        pytest.param({"category_ids": ["chairs"]}, "category_ids", id="category not an integer"),
+        pytest.param({"category_ids": [0]}, "category_ids", id="category below 1"),
+        pytest.param({"scope": "all"}, "scope", id="unknown scope"),
+        pytest.param({"engines": ["magic"]}, "engines", id="unknown engine"),
+        pytest.param({"engines": []}, "engines", id="no engine"),
+        pytest.param({"pixel_size": 5}, "pixel_size", id="pixel size too small"),
+        pytest.param({"similarity_mse": 201}, "similarity_mse", id="similarity too loose"),
+        pytest.param({"part_size_images": 0}, "part_size_images", id="part size zero"),
+        pytest.param({"max_units_per_run": 2000}, "max_units_per_run", id="above Airflow's limit"),
+    ],
+)
+def test_bad_parameter_is_refused_by_name(dag: Any, conf: dict[str, Any], named: str) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    params = copy.deepcopy(dag.params)
+    with pytest.raises(ParamValidationError, match=named):
+        for name, value in conf.items():
+            params[name] = value
+
+
+def test_unknown_parameter_is_refused_by_name(airflow_database: None) -> None:
+    from image_duplication.errors import ConfigurationError
+    from image_duplication_airflow.params import read_choices
+
+    with pytest.raises(ConfigurationError, match="'categories' is not known; expected category_ids"):
+        read_choices({"categories": [1]})
+
+
+def test_run_parameters_override_the_settings(airflow_database: None) -> None:
+    from image_duplication_airflow.params import read_choices
+
+    choices = read_choices({"similarity_mse": 0, "pixel_size": 64, "engines": ["difpy"]})
+    assert choices.settings.detection.difpy.similarity_mse == 0
+    assert choices.settings.detection.difpy.pixel_size == 64
+    assert [engine.value for engine in choices.settings.detection.engines] == ["difpy"]

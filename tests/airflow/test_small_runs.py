@@ -1,0 +1,169 @@
+"""DAG runs on a small catalogue of its own: failures, planning, a part of a category."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from demo.image_server import RunningImageServer, running_image_server
+from image_duplication import layout
+from image_duplication.errors import PermanentError
+from image_duplication.plans import read_plan
+from image_duplication.storage import Storage
+from tests.airflow.conftest import point_at, run_dag
+from tests.catalogues import SourceDatabase
+
+CATEGORIES = (11, 12, 13)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A small catalogue that DAG runs are pointed at."""
+
+    database: SourceDatabase
+    server: RunningImageServer
+    storage: Storage
+
+    def report(self, category_id: int, subject: str) -> list[dict[str, str]]:
+        content = self.storage.read_bytes(layout.report(category_id, subject))
+        return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
+
+
+@pytest.fixture
+def scene(airflow_database: None, tmp_path: Path) -> Iterator[Scene]:
+    served = tmp_path / "served"
+    served.mkdir()
+    url = f"sqlite:///{tmp_path / 'source.db'}"
+    database = SourceDatabase(url, url)
+    database.create_tables()
+    for category_id in CATEGORIES:
+        for number in range(4):
+            variant_id = category_id * 100 + number
+            database.add_variant(variant_id, str(category_id))
+            for position in range(1, 4):
+                # The third picture is the first again, so each variant has one finding.
+                shade = variant_id * 3 + (1 if position == 3 else position)
+                name = f"{variant_id}-{position}.png"
+                _draw(shade).save(served / name)
+                database.add_image(
+                    variant_id,
+                    f"{variant_id}-{position}",
+                    position=position,
+                    image_url=f"https://assets-bg.gem.gov.in/{name}",
+                )
+    database.fill()
+    with (
+        running_image_server(served) as server,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        point_at(patch, tmp_path, url, server.base_url)
+        yield Scene(database, server, Storage(str(tmp_path / "data")))
+
+
+def _draw(seed: int) -> Image.Image:
+    """A picture of 64×64 px with a pattern of its own."""
+    return Image.effect_mandelbrot((64, 64), (-2 + seed % 7 / 5, -1.5, 0.6, 1.5), seed + 3).convert(
+        "RGB"
+    )
+
+
+def test_failing_category_stops_no_other_and_fails_the_run(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from image_duplication.stages import detect
+
+    judge = detect.detect_duplicates
+
+    def failing(*arguments: Any, unit_id: str, **options: Any) -> Any:
+        if unit_id == "12/1":
+            raise PermanentError("this category cannot be judged")
+        return judge(*arguments, unit_id=unit_id, **options)
+
+    monkeypatch.setattr(detect, "detect_duplicates", failing)
+    run = run_dag()
+    assert run.state == "failed"
+    states = {
+        (instance.task_id, instance.map_index): instance.state
+        for instance in run.get_task_instances()
+    }
+    assert states["process_unit.detect_duplicates", 1] == "failed"
+    assert states["process_unit.archive_images", 0] == "success"
+    assert states["process_unit.archive_images", 2] == "success"
+    assert states["publish_run", -1] == "failed"
+    assert len(scene.report(11, "duplicates")) == len(scene.report(13, "duplicates")) == 4
+    summary = scene.storage.read_json(layout.run_summary(run.run_id, "json"))
+    assert summary["total"]["units_failed"] == ["12/1 at detect_duplicates"]
+
+
+def test_run_that_judges_one_variant_leaves_the_rest_of_its_category_as_it_was(
+    scene: Scene
+) -> None:
+    first = run_dag(category_ids=[11])
+    before = {row["variant_id"]: row for row in scene.report(11, "compliance")}
+    scene.database.execute("UPDATE inb_images SET is_active = 0 WHERE image_id = '1102-3'")
+    second = run_dag(category_ids=[11])
+    after = {row["variant_id"]: row for row in scene.report(11, "compliance")}
+    assert first.state == second.state == "success"
+    assert before.keys() == after.keys()
+    assert after["1102"]["run_id"] == second.run_id
+    assert after["1102"]["reason"] == "too_few_images"
+    assert {v: row for v, row in after.items() if v != "1102"} == {
+        v: row for v, row in before.items() if v != "1102"
+    }
+    assert {row["variant_id"] for row in scene.report(11, "duplicates")} == {"1100", "1101", "1103"}
+
+
+def test_plan_only_prints_the_cost_and_does_nothing_else(
+    scene: Scene, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = run_dag(plan_only=True)
+    printed = capfd.readouterr().out
+    assert run.state == "success"
+    assert "3 units in 1 run(s)" in printed
+    assert "36 images due, about 36 requests, about 1 minute(s)" in printed
+    assert not scene.storage.exists(layout.report(11, "duplicates"))
+    assert not scene.storage.exists(layout.extract_csv(11))
+
+
+def test_units_above_the_cap_go_to_sibling_runs_that_are_started(scene: Scene) -> None:
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+
+    run = run_dag(part_size_images=3, max_units_per_run=5)
+    assert run.state == "success"
+    plan = read_plan(scene.storage, run.run_id)
+    assert len(plan.sibling_run_ids) == 2
+    with create_session() as session:
+        started = {
+            other.run_id: other.conf
+            for other in session.query(DagRun).filter(DagRun.run_id.in_(plan.sibling_run_ids))
+        }
+    assert set(started) == set(plan.sibling_run_ids)
+    mapped = [unit for one in (run.run_id, *started) for unit in read_plan(scene.storage, one).unit_ids]
+    assert sorted(mapped) == sorted(f"{c}/{part}" for c in CATEGORIES for part in range(1, 5))
+    for conf in started.values():
+        assert conf["part_size_images"] == 3
+
+
+def test_category_without_variants_gets_reports_with_headers_only(scene: Scene) -> None:
+    run = run_dag(category_ids=[99])
+    assert run.state == "success"
+    assert scene.report(99, "duplicates") == []
+    assert scene.report(99, "compliance") == []
+
+
+def test_missing_connection_is_named(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_GEM_STAGING")
+    run = run_dag()
+    assert run.state == "failed"
+    output = capfd.readouterr()
+    assert "connection 'gem_staging' cannot be read" in output.out + output.err

@@ -1,0 +1,705 @@
+"""Stage publish_run: a category's files from its parts and previous state."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from image_duplication import layout
+from image_duplication.errors import MissingArtefactError, UnitsFailedError
+from image_duplication.records import ReasonCode
+from image_duplication.settings import Settings, load_settings
+from image_duplication.stages.publish import publish_run
+from image_duplication.storage import Storage
+from image_duplication.summary import RunSummary
+from image_duplication.tables import EVIDENCE, FINDINGS, JUDGED, VERDICTS, Row, read_rows
+from image_duplication.units import STAGES
+from tests.judged_rows import (
+    NOON,
+    Unit,
+    evidence_rows,
+    finish_unit,
+    hours_later,
+    judged_variant,
+    write_plan,
+)
+
+SCHEMAS = {"images": JUDGED, "evidence": EVIDENCE, "findings": FINDINGS, "verdicts": VERDICTS}
+REPORTS = ("duplicates", "summary", "compliance")
+DETECTED = STAGES.index("detect_duplicates")
+ARCHIVE = STAGES.index("archive_images")
+
+Variant = list[Row]
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    return Storage(str(tmp_path))
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return load_settings()
+
+
+class Runs:
+    """Runs made by hand, published for real."""
+
+    def __init__(self, storage: Storage, settings: Settings) -> None:
+        self.storage = storage
+        self.settings = settings
+
+    def prepare(
+        self,
+        run_id: str,
+        active: Mapping[int, Sequence[str]],
+        *units: Unit,
+        planned_at: datetime = NOON,
+        left: Mapping[int, int] | None = None,
+        names: Mapping[int, str] | None = None,
+        is_dry: bool = False,
+        rejected_rows: int = 0,
+    ) -> None:
+        write_plan(
+            self.storage,
+            run_id,
+            active,
+            units,
+            planned_at=planned_at,
+            left=left,
+            names=names,
+            is_dry=is_dry,
+            rejected_rows=rejected_rows,
+        )
+        for unit in units:
+            finish_unit(self.storage, self.settings, run_id, unit)
+
+    def publish(self, run_id: str) -> RunSummary:
+        return publish_run(self.storage, self.settings, run_id=run_id)
+
+    def rows(self, subject: str, category_id: int = 7) -> list[Row]:
+        key = layout.current(subject, category_id)
+        return list(read_rows(self.storage, key, SCHEMAS[subject]))
+
+    def rows_of(self, subject: str, *variant_ids: str) -> list[Row]:
+        return [row for row in self.rows(subject) if row["variant_id"] in variant_ids]
+
+    def runs_of_variants(self, category_id: int = 7) -> list[tuple[str, str]]:
+        return [(row["variant_id"], row["run_id"]) for row in self.rows("verdicts", category_id)]
+
+    def csv(self, subject: str, category_id: int = 7) -> list[list[str]]:
+        key = (
+            layout.extract_csv(category_id)
+            if subject == "extract"
+            else layout.report(category_id, subject)
+        )
+        content = self.storage.read_bytes(key)
+        assert content.startswith(b"\xef\xbb\xbf")
+        return list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+
+    def files(self) -> dict[str, str]:
+        root = Path(self.storage.root)
+        return {
+            str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(root.rglob("*"))
+            if path.is_file()
+        }
+
+
+@pytest.fixture
+def runs(storage: Storage, settings: Settings) -> Runs:
+    return Runs(storage, settings)
+
+
+def duplicated(variant_id: str, as_of: datetime = NOON) -> Variant:
+    """Two pictures alike, a third related to the second, one failure."""
+    return judged_variant(
+        variant_id,
+        [["1", "2"], ["3"]],
+        failed=["4"],
+        related=[("2", "3")],
+        source_as_of=as_of,
+    )
+
+
+def compliant(variant_id: str, as_of: datetime = NOON, category_id: int = 7) -> Variant:
+    return judged_variant(
+        variant_id, [["1"], ["2"], ["3"]], source_as_of=as_of, category_id=category_id
+    )
+
+
+def publish_first(runs: Runs, variant_ids: Sequence[str] = ("a", "b", "c", "d")) -> None:
+    runs.prepare("run 1", {7: variant_ids}, Unit("7/1", [duplicated(v) for v in variant_ids]))
+    runs.publish("run 1")
+
+
+# A whole category ------------------------------------------------------------------------------
+
+
+def test_publish_states_the_whole_category_from_all_its_parts(runs: Runs) -> None:
+    one, two, three = duplicated("a"), compliant("b"), judged_variant("c", [])
+    runs.prepare("run 1", {7: ["a", "b", "c"]}, Unit("7/1", [one, two]), Unit("7/2", [three]))
+    runs.publish("run 1")
+    assert runs.rows("images") == [*one, *two, *three]
+    assert runs.rows("evidence") == evidence_rows(one) + evidence_rows(two)
+    assert runs.runs_of_variants() == [("a", "run 1"), ("b", "run 1"), ("c", "run 1")]
+    assert [row["verdict"] for row in runs.rows("verdicts")] == [
+        "undecided",
+        "compliant",
+        "short_by_3",
+    ]
+    assert [(f["variant_id"], f["relation"]) for f in runs.rows("findings")] == [
+        ("a", "duplicate"),
+        ("a", "related"),
+    ]
+
+
+def test_publish_writes_each_category_by_itself(runs: Runs) -> None:
+    runs.prepare(
+        "run 1",
+        {7: ["a"], 8: ["x"]},
+        Unit("7/1", [duplicated("a")]),
+        Unit("8/1", [compliant("x", category_id=8)]),
+    )
+    run = runs.publish("run 1")
+    assert runs.runs_of_variants(7) == [("a", "run 1")]
+    assert runs.runs_of_variants(8) == [("x", "run 1")]
+    assert [category.category_id for category in run.categories] == [7, 8]
+
+
+def test_publish_keeps_history_of_what_the_run_judged(runs: Runs, storage: Storage) -> None:
+    publish_first(runs, ["a", "b"])
+    runs.prepare("run 2", {7: ["a", "b"]}, Unit("7/1", [duplicated("b", hours_later(1))]))
+    runs.publish("run 2")
+    history = [
+        [row["variant_id"] for row in read_rows(storage, layout.findings_history(r), FINDINGS)]
+        for r in ("run 1", "run 2")
+    ]
+    assert history == [["a", "a", "b", "b"], ["b", "b"]]
+
+
+def test_publish_does_not_write_a_category_in_which_nothing_happened(runs: Runs) -> None:
+    publish_first(runs)
+    before = runs.files()
+    runs.prepare("run 2", {7: ["a", "b", "c", "d"]}, planned_at=hours_later(1))
+    run = runs.publish("run 2")
+    after = runs.files()
+    assert {path: after[path] for path in before} == before
+    (category,) = run.categories
+    assert (category.variants, category.variants_judged, category.images) == (4, 0, 0)
+
+
+# Part of a category ----------------------------------------------------------------------------
+
+
+def test_publish_replaces_only_the_variants_that_the_run_judged(runs: Runs) -> None:
+    variant_ids = [f"v{number}" for number in range(10)]
+    publish_first(runs, variant_ids)
+    others = [v for v in variant_ids if v not in {"v2", "v5", "v9"}]
+    before = {subject: runs.rows_of(subject, *others) for subject in SCHEMAS}
+    judged_again = [compliant(v, hours_later(1)) for v in ("v2", "v5", "v9")]
+    runs.prepare("run 2", {7: variant_ids}, Unit("7/1", judged_again), planned_at=hours_later(1))
+    run = runs.publish("run 2")
+    assert {subject: runs.rows_of(subject, *others) for subject in SCHEMAS} == before
+    assert {row["judged_at"] for row in runs.rows_of("verdicts", *others)} == {NOON}
+    assert runs.rows_of("images", "v2", "v5", "v9") == sum(judged_again, [])
+    assert runs.rows_of("findings", "v2", "v5", "v9") == []
+    assert runs.runs_of_variants() == [
+        (v, "run 1" if v in others else "run 2") for v in variant_ids
+    ]
+    (category,) = run.categories
+    assert (category.variants, category.variants_judged, category.findings) == (10, 3, 7)
+    compliance = {row[2]: row for row in runs.csv("compliance")[1:]}
+    assert list(compliance) == variant_ids
+    assert compliance["v0"][-2:] == [NOON.isoformat(), "run 1"]
+    assert compliance["v2"][-2:] == [hours_later(1).isoformat(), "run 2"]
+
+
+def test_publish_drops_variants_that_left_with_their_findings(runs: Runs) -> None:
+    publish_first(runs)
+    runs.prepare("run 2", {7: ["a", "d"]}, planned_at=hours_later(1), left={7: 2})
+    run = runs.publish("run 2")
+    for subject in SCHEMAS:
+        assert {row["variant_id"] for row in runs.rows(subject)} == {"a", "d"}
+    for report in ("duplicates", "compliance"):
+        assert {row[runs.csv(report)[0].index("variant_id")] for row in runs.csv(report)[1:]} == {
+            "a",
+            "d",
+        }
+    assert {row[0] for row in runs.csv("summary")[1:]} == {"catalogue-a", "catalogue-d"}
+    assert run.categories[0].variants == 2
+
+
+def test_publish_adds_new_variants_in_their_place(runs: Runs) -> None:
+    publish_first(runs, ["b", "d"])
+    fresh = [compliant(v, hours_later(1)) for v in ("a", "c", "e")]
+    runs.prepare(
+        "run 2", {7: ["a", "b", "c", "d", "e"]}, Unit("7/1", fresh), planned_at=hours_later(1)
+    )
+    runs.publish("run 2")
+    assert runs.runs_of_variants() == [
+        ("a", "run 2"),
+        ("b", "run 1"),
+        ("c", "run 2"),
+        ("d", "run 1"),
+        ("e", "run 2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "order", [["d", "c", "b", "a"], ["b", "a", "d", "c"]], ids=["reversed", "mixed"]
+)
+def test_publish_sorts_a_state_whose_order_the_source_changed(runs: Runs, order: list[str]) -> None:
+    publish_first(runs)
+    fresh = [compliant("c", hours_later(1))]
+    runs.prepare("run 2", {7: order}, Unit("7/1", fresh), planned_at=hours_later(1))
+    runs.publish("run 2")
+    for subject in ("verdicts", "images", "evidence"):
+        seen = [row["variant_id"] for row in runs.rows(subject)]
+        assert list(dict.fromkeys(seen)) == order
+    assert [row[2] for row in runs.csv("compliance")[1:]] == order
+    assert len(runs.rows_of("images", "a")) == 4
+
+
+def test_publish_leaves_out_a_variant_that_a_newer_plan_of_the_run_no_longer_lists(
+    runs: Runs,
+) -> None:
+    runs.prepare("run 1", {7: ["a", "b"]}, Unit("7/1", [duplicated("a"), duplicated("b")]))
+    write_plan(runs.storage, "run 1", {7: ["b"]}, [Unit("7/1", [duplicated("b")])])
+    runs.publish("run 1")
+    for subject in SCHEMAS:
+        assert {row["variant_id"] for row in runs.rows(subject)} == {"b"}
+
+
+# Repeats ---------------------------------------------------------------------------------------
+
+
+def test_publish_gives_equal_files_when_run_again(runs: Runs) -> None:
+    publish_first(runs)
+    runs.prepare(
+        "run 2",
+        {7: ["b", "c", "d", "e"]},
+        Unit("7/1", [duplicated("b", hours_later(1)), compliant("e", hours_later(1))]),
+        planned_at=hours_later(1),
+        left={7: 1},
+    )
+    runs.publish("run 2")
+    first = runs.files()
+    runs.publish("run 2")
+    assert runs.files() == first
+
+
+def test_publish_can_be_repeated_after_a_kill_at_any_file(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file appears whole, so a kill is a state in which only the first few are new."""
+    publish_first(runs)
+    order = ["d", "b", "a", "e"]
+    runs.prepare(
+        "run 2",
+        {7: order},
+        Unit("7/1", [compliant("b", hours_later(1)), duplicated("e", hours_later(1))]),
+        planned_at=hours_later(1),
+        left={7: 1},
+    )
+    before = {path: Path(runs.storage.root, path).read_bytes() for path in runs.files()}
+    runs.publish("run 2")
+    expected = runs.files()
+    write = Storage._writing_local
+    for survivors in range(len(expected) - len(before) + 8):
+        for path in runs.files():
+            if path not in before:
+                Path(runs.storage.root, path).unlink()
+        for path, content in before.items():
+            Path(runs.storage.root, path).write_bytes(content)
+        written = 0
+
+        def die(self: Storage, key: str, *, durable: bool, limit: int = survivors) -> object:
+            nonlocal written
+            written += 1
+            if written > limit:
+                raise KeyboardInterrupt
+            return write(self, key, durable=durable)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Storage, "_writing_local", die)
+            with contextlib.suppress(KeyboardInterrupt):
+                runs.publish("run 2")
+        runs.publish("run 2")
+        assert runs.files() == expected, f"killed after {survivors} files"
+
+
+def test_publish_of_an_older_run_takes_no_judgement_back(runs: Runs) -> None:
+    runs.prepare("older", {7: ["a", "b"]}, Unit("7/1", [duplicated("a"), duplicated("b")]))
+    runs.prepare(
+        "newer",
+        {7: ["a", "b"]},
+        Unit("7/1", [compliant("a", hours_later(1))]),
+        planned_at=hours_later(1),
+    )
+    runs.publish("newer")
+    newest = runs.rows_of("images", "a")
+    runs.publish("older")
+    assert runs.runs_of_variants() == [("a", "newer"), ("b", "older")]
+    assert runs.rows_of("images", "a") == newest
+    assert runs.rows_of("findings", "a") == []
+
+
+def test_publish_of_an_older_run_keeps_variants_that_came_after_it(runs: Runs) -> None:
+    runs.prepare("older", {7: ["a", "b"]}, Unit("7/1", [duplicated("a"), duplicated("b")]))
+    runs.prepare(
+        "newer",
+        {7: ["a", "b", "c"]},
+        Unit("7/1", [compliant(v, hours_later(1)) for v in "abc"]),
+        planned_at=hours_later(1),
+    )
+    runs.publish("newer")
+    before = {subject: runs.rows(subject) for subject in SCHEMAS}
+    runs.publish("older")
+    assert {subject: runs.rows(subject) for subject in SCHEMAS} == before
+
+
+def test_publish_of_an_older_run_keeps_newcomers_beside_what_it_judged(runs: Runs) -> None:
+    runs.prepare("older", {7: ["a", "c"]}, Unit("7/1", [duplicated("c")]))
+    later = hours_later(1)
+    active = ["a", "b", "c"]
+    fresh = [compliant("a", later), compliant("b", later)]
+    runs.prepare("newer", {7: active}, Unit("7/1", fresh), planned_at=later)
+    runs.publish("newer")
+    runs.publish("older")
+    assert sorted(runs.runs_of_variants()) == [("a", "newer"), ("b", "newer"), ("c", "older")]
+    for subject in ("images", "evidence"):
+        assert {row["variant_id"] for row in runs.rows(subject)} == {"a", "b", "c"}
+    # The older plan does not know the newcomer's place; the next run that judges gives it.
+    latest = hours_later(2)
+    runs.prepare("latest", {7: active}, Unit("7/1", [compliant("a", latest)]), planned_at=latest)
+    runs.publish("latest")
+    assert runs.runs_of_variants() == [("a", "latest"), ("b", "newer"), ("c", "older")]
+
+
+# Units that failed -----------------------------------------------------------------------------
+
+
+def test_publish_keeps_the_verdicts_of_a_missing_part_and_fails_at_the_end(runs: Runs) -> None:
+    publish_first(runs)
+    later = hours_later(1)
+    runs.prepare(
+        "run 2",
+        {7: ["a", "b", "c", "d"], 8: ["x"]},
+        Unit("7/1", [compliant("a", later), compliant("b", later)], finished=DETECTED),
+        Unit("7/2", [compliant("c", later), compliant("d", later)]),
+        Unit("8/1", [compliant("x", later, category_id=8)]),
+        planned_at=later,
+    )
+    kept = {subject: runs.rows_of(subject, "a", "b") for subject in SCHEMAS}
+    with pytest.raises(UnitsFailedError, match=r"1 of 3 units.*7/1 at detect_duplicates"):
+        runs.publish("run 2")
+    assert {subject: runs.rows_of(subject, "a", "b") for subject in SCHEMAS} == kept
+    assert runs.runs_of_variants() == [
+        ("a", "run 1"),
+        ("b", "run 1"),
+        ("c", "run 2"),
+        ("d", "run 2"),
+    ]
+    assert runs.runs_of_variants(8) == [("x", "run 2")]
+    summary = runs.storage.read_json(layout.run_summary("run 2", "json"))
+    assert summary["total"]["units_failed"] == ["7/1 at detect_duplicates"]
+    assert summary["categories"][0]["variants"] == 4
+    assert summary["categories"][0]["variants_judged"] == 2
+    text = runs.storage.read_bytes(layout.run_summary("run 2", "txt")).decode()
+    assert "7/1 at detect_duplicates" in text
+
+
+def test_publish_takes_the_findings_of_a_unit_whose_archive_failed(runs: Runs) -> None:
+    runs.prepare("run 1", {7: ["a"]}, Unit("7/1", [duplicated("a")], finished=ARCHIVE))
+    with pytest.raises(UnitsFailedError, match="7/1 at archive_images"):
+        runs.publish("run 1")
+    assert runs.runs_of_variants() == [("a", "run 1")]
+    assert len(runs.rows("findings")) == 2
+
+
+def test_publish_of_a_first_run_that_failed_whole_writes_empty_reports(runs: Runs) -> None:
+    runs.prepare("run 1", {7: ["a"]}, Unit("7/1", [duplicated("a")], finished=0))
+    with pytest.raises(UnitsFailedError, match="7/1 at extract_images"):
+        runs.publish("run 1")
+    assert runs.rows("verdicts") == []
+    assert len(runs.csv("compliance")) == 1
+
+
+def test_publish_completes_once_the_failed_unit_was_mended(runs: Runs) -> None:
+    broken = Unit("7/1", [duplicated("a")], finished=1)
+    runs.prepare("run 1", {7: ["a", "b"]}, broken, Unit("7/2", [duplicated("b")]))
+    with pytest.raises(UnitsFailedError):
+        runs.publish("run 1")
+    finish_unit(runs.storage, runs.settings, "run 1", Unit("7/1", [duplicated("a")]))
+    assert runs.publish("run 1").units_failed == []
+    assert runs.runs_of_variants() == [("a", "run 1"), ("b", "run 1")]
+
+
+def test_publish_message_names_a_bounded_number_of_units(runs: Runs) -> None:
+    variant_ids = [f"v{number:02}" for number in range(30)]
+    units = [
+        Unit(f"7/{number}", [compliant(v)], finished=0) for number, v in enumerate(variant_ids, 1)
+    ]
+    runs.prepare("run 1", {7: variant_ids}, *units)
+    with pytest.raises(UnitsFailedError, match="^30 of 30 units") as caught:
+        runs.publish("run 1")
+    assert str(caught.value).count(" at extract_images") == 20
+
+
+@pytest.mark.parametrize("damage", ["lost", "damaged"])
+@pytest.mark.parametrize("name", ["judged", "evidence", "findings", "verdicts"])
+def test_publish_of_a_category_whose_part_is_unreadable_stops_no_other(
+    runs: Runs, name: str, damage: str
+) -> None:
+    publish_first(runs, ["a"])
+    later = hours_later(1)
+    runs.prepare(
+        "run 2",
+        {7: ["a"], 8: ["x"]},
+        Unit("7/1", [compliant("a", later)]),
+        Unit("8/1", [compliant("x", later, category_id=8)]),
+        planned_at=later,
+    )
+    key = layout.unit_file("run 2", "7/1", f"{name}.parquet")
+    if damage == "lost":
+        runs.storage.delete(key)
+    else:
+        runs.storage.write_bytes(key, b"PAR1 no more")
+    with pytest.raises(UnitsFailedError, match=rf"category 7.*{name}\.parquet"):
+        runs.publish("run 2")
+    assert runs.runs_of_variants(8) == [("x", "run 2")]
+    assert runs.runs_of_variants(7) == [("a", "run 1")]
+    summary = runs.storage.read_json(layout.run_summary("run 2", "json"))
+    assert [category["category_id"] for category in summary["categories"]] == [8]
+    assert list(summary["categories_failed"]) == ["7"]
+    assert name in summary["categories_failed"]["7"]
+    text = runs.storage.read_bytes(layout.run_summary("run 2", "txt")).decode()
+    assert "category 7" in text
+
+
+def test_publish_lists_degraded_units(runs: Runs) -> None:
+    runs.prepare(
+        "run 1",
+        {7: ["a", "b"]},
+        Unit("7/1", [compliant("a")], is_degraded=True),
+        Unit("7/2", [compliant("b")]),
+    )
+    run = runs.publish("run 1")
+    assert run.totals()["units_degraded"] == ["7/1"]
+    text = runs.storage.read_bytes(layout.run_summary("run 1", "txt")).decode()
+    assert "units degraded: 7/1" in text
+
+
+def test_publish_without_a_plan_names_the_missing_file(runs: Runs) -> None:
+    with pytest.raises(MissingArtefactError, match=r"plan\.json"):
+        runs.publish("run 1")
+
+
+def test_publish_of_a_plan_only_run_writes_nothing(runs: Runs) -> None:
+    publish_first(runs)
+    runs.prepare("dry", {7: ["a"]}, Unit("7/1", [], finished=0), is_dry=True, left={7: 3})
+    before = runs.files()
+    run = runs.publish("dry")
+    assert runs.files() == before
+    assert run.categories == ()
+
+
+# Files for people -------------------------------------------------------------------------------
+
+
+def test_publish_of_an_empty_category_gives_headers_alone(runs: Runs) -> None:
+    runs.prepare("run 1", {7: []})
+    runs.publish("run 1")
+    for report in (*REPORTS, "extract"):
+        assert len(runs.csv(report)) == 1
+    for subject in SCHEMAS:
+        assert runs.rows(subject) == []
+
+
+def test_publish_writes_the_columns_that_the_reports_promise(runs: Runs) -> None:
+    publish_first(runs)
+    assert runs.storage.read_bytes(layout.report(7, "summary")).startswith(
+        b"\xef\xbb\xbfcatalogue_id,duplicate_links,No.of Duplicates\r\n"
+    )
+    assert runs.csv("duplicates")[0] == [
+        "category_id",
+        "variant_id",
+        "catalogue_id",
+        "seller_id",
+        "product_url",
+        "relation",
+        "base_image_id",
+        "base_url",
+        "duplicate_image_id",
+        "duplicate_url",
+        "kinds",
+        "distance",
+        "engine",
+        "keeper_image_id",
+        "keeper_reason",
+        "action",
+        "redundant_image_id",
+    ]
+    assert runs.csv("compliance")[0] == [
+        "category_id",
+        "category_name",
+        "variant_id",
+        "catalogue_id",
+        "seller_id",
+        "product_url",
+        "verdict",
+        "reason",
+        "required",
+        "images",
+        "distinct_usable",
+        "unjudged",
+        "redundant",
+        "judged_at",
+        "run_id",
+    ]
+    assert runs.csv("extract")[0] == [
+        "category_id",
+        "category_name",
+        "variant_id",
+        "catalogue_id",
+        "seller_id",
+        "product_url",
+        "image_id",
+        "position",
+        "image_url",
+        "updated_at",
+        "status",
+        "reason_code",
+        "corrected_url",
+    ]
+
+
+def test_publish_names_the_redundant_image_when_the_base_is_not_kept(runs: Runs) -> None:
+    rows = judged_variant("a", [["1", "2", "3"]], keepers={"1": "3"})
+    runs.prepare("run 1", {7: ["a"]}, Unit("7/1", [rows]))
+    runs.publish("run 1")
+    header, *found = runs.csv("duplicates")
+    names = ("base_image_id", "duplicate_image_id", "action", "redundant_image_id")
+    assert [tuple(row[header.index(name)] for name in names) for row in found] == [
+        ("1", "2", "remove_duplicate", "2"),
+        ("1", "3", "remove_base", "1"),
+    ]
+    first, second, _ = rows
+    assert runs.csv("summary")[1:] == [
+        ["catalogue-a", f"{second['corrected_url']} {first['corrected_url']}", "2"]
+    ]
+
+
+def test_publish_leaves_related_pictures_out_of_the_legacy_summary(runs: Runs) -> None:
+    rows = judged_variant("a", [["1"], ["2"]], related=[("1", "2")])
+    runs.prepare("run 1", {7: ["a"]}, Unit("7/1", [rows]))
+    runs.publish("run 1")
+    assert runs.csv("summary")[1:] == []
+    header, related = runs.csv("duplicates")
+    assert related[header.index("relation")] == "related"
+    assert related[header.index("redundant_image_id")] == ""
+
+
+def test_publish_sums_the_variants_of_one_catalogue_entry(runs: Runs) -> None:
+    variants = [judged_variant(v, [["1", "2"]]) for v in ("a", "b", "c")]
+    for rows, catalogue_id in zip(variants, ("K", "L", "K"), strict=True):
+        for row in rows:
+            row["catalogue_id"] = catalogue_id
+    runs.prepare("run 1", {7: ["a", "b", "c"]}, Unit("7/1", variants))
+    runs.publish("run 1")
+    assert [(row[0], row[2]) for row in runs.csv("summary")[1:]] == [("K", "2"), ("L", "1")]
+
+
+def test_publish_lists_every_source_row_but_no_placeholder_in_the_extract(runs: Runs) -> None:
+    runs.prepare("run 1", {7: ["a", "b"]}, Unit("7/1", [duplicated("a"), judged_variant("b", [])]))
+    runs.publish("run 1")
+    header, *rows = runs.csv("extract")
+    names = ("variant_id", "image_id", "status", "reason_code")
+    assert [tuple(row[header.index(name)] for name in names) for row in rows] == [
+        ("a", "1", "downloaded", ""),
+        ("a", "2", "downloaded", ""),
+        ("a", "3", "downloaded", ""),
+        ("a", "4", "failed", "not_found"),
+    ]
+
+
+def test_publish_leaves_the_extract_out_when_it_is_not_wanted(storage: Storage) -> None:
+    runs = Runs(storage, load_settings({"report": {"write_extract_csv": False}}))
+    publish_first(runs)
+    assert not storage.exists(layout.extract_csv(7))
+    assert storage.exists(layout.report(7, "duplicates"))
+
+
+def test_publish_lets_no_cell_run(runs: Runs) -> None:
+    rows = judged_variant("a", [["1", "2"]])
+    for row in rows:
+        row["seller_id"] = '=HYPERLINK("http://127.0.0.1")'
+        row["catalogue_id"] = "@SUM(1)"
+    runs.prepare("run 1", {7: ["a"]}, Unit("7/1", [rows]))
+    runs.publish("run 1")
+    for report in REPORTS:
+        for row in runs.csv(report):
+            assert not [cell for cell in row if cell.startswith(("=", "@", "+"))]
+    assert runs.csv("summary")[1][0] == "'@SUM(1)"
+
+
+# Summary ----------------------------------------------------------------------------------------
+
+
+def test_publish_summary_adds_up(runs: Runs) -> None:
+    one, two = duplicated("a"), compliant("b")
+    two[0]["url_rules"] = ["https_scheme", "size_rendition"]
+    three = judged_variant("x", [["1"]], failed=["2", "3"], category_id=8)
+    three[1]["reason_code"] = ReasonCode.TIMED_OUT
+    runs.prepare(
+        "run 1",
+        {7: ["a", "b"], 8: ["x", "y"]},
+        Unit("7/1", [one]),
+        Unit("7/2", [two]),
+        Unit("8/1", [three, judged_variant("y", [], category_id=8)]),
+        names={7: "Chairs", 8: "[Tables]"},
+        rejected_rows=2,
+    )
+    run = runs.publish("run 1")
+    summary = runs.storage.read_json(layout.run_summary("run 1", "json"))
+    total = summary["total"]
+    assert total == run.totals()
+    assert {name: total[name] for name in total if name != "stages"} == {
+        "categories": 2,
+        "variants_judged": 4,
+        "variants": 4,
+        "images": 12,
+        "corrected": 1,
+        "downloaded": 7,
+        "failed_by_reason": {"category_not_integer": 2, "not_found": 2, "timed_out": 1},
+        "findings": 1,
+        "related": 1,
+        "findings_by_kind": {"same_picture": 1},
+        "verdicts": {"compliant": 1, "short_by_3": 1, "undecided": 2},
+        "units": 3,
+        "units_failed": [],
+        "units_degraded": [],
+    }
+    assert total["images"] == total["downloaded"] + sum(total["failed_by_reason"].values())
+    assert sum(total["verdicts"].values()) == total["variants"]
+    assert set(total["stages"]) == set(STAGES)
+    assert total["stages"]["detect_duplicates"] == {"seconds": 4.5, "images_per_s": 2.7}
+    for count in ("images", "downloaded", "findings", "variants", "units", "corrected"):
+        extra = summary["total"][count] - sum(c[count] for c in summary["categories"])
+        assert extra == (2 if count == "images" else 0)
+
+
+def test_publish_summary_says_what_the_readable_one_says(runs: Runs) -> None:
+    runs.prepare("run 1", {7: ["a"]}, Unit("7/1", [duplicated("a")]), names={7: "कुर्सी"})
+    runs.publish("run 1")
+    text = runs.storage.read_bytes(layout.run_summary("run 1", "txt")).decode()
+    assert "7 कुर्सी" in text
+    assert "images failed, by reason: not_found 1" in text
