@@ -16,12 +16,16 @@ status is 1 when a stage is above it.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import functools
+import importlib
+import inspect
 import json
 import shutil
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +39,10 @@ from benchmarks.flows import Order, pipeline_settings
 from benchmarks.measuring import FOLDER, Cost, measure
 from benchmarks.pictures import write_tiny_pictures
 from demo.image_server import running_image_server
+from image_duplication.plans import read_plan
+from image_duplication.settings import load_settings
+from image_duplication.storage import Storage
+from image_duplication.units import run_stage
 
 GOAL = 1.3
 
@@ -42,14 +50,17 @@ _IMAGES_PER_VARIANT = 5
 _CHANGED_EVERY = 10  # of the variants, before the second run
 _TIMEOUT_S = 1_200.0
 
-UNIT_STAGES = (
-    "extract_images",
-    "correct_urls",
-    "download_images",
-    "detect_duplicates",
-    "write_report",
-    "archive_images",
-)
+_MODULES = {
+    "plan_work": "plan",
+    "extract_images": "extract",
+    "correct_urls": "urls",
+    "download_images": "download",
+    "detect_duplicates": "detect",
+    "write_report": "report",
+    "archive_images": "archive",
+    "publish_run": "publish",
+}
+"""Every stage in order, and the module of image_duplication.stages that has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,80 +78,39 @@ class StageOrder:
 
 
 def run_stage_alone(order: StageOrder) -> None:
-    """Do one stage; imports are the stage's own, so that their memory counts too."""
-    from image_duplication.settings import load_settings
-    from image_duplication.storage import Storage
-
+    """Do one stage in this process, which imports no other, so that only its memory counts."""
+    module = importlib.import_module(f"image_duplication.stages.{_MODULES[order.stage]}")
+    function = getattr(module, order.stage)
+    wanted = inspect.signature(function).parameters
     settings = load_settings(
-        pipeline_settings(Order(order.database, order.image_base, order.work_folder, result=""))
-        | {"plan": {"part_size_images": 1_000_000_000}}
+        {
+            **pipeline_settings(Order(order.database, order.image_base, order.work_folder, "")),
+            "plan": {"part_size_images": 1_000_000_000},
+        }
     )
     storage = Storage(settings.storage_root)
-    if order.stage == "plan_work":
-        _plan(order, storage, settings)
-    elif order.stage == "publish_run":
-        from image_duplication.stages.publish import publish_run
-
-        publish_run(storage, settings, run_id=order.run_id)
-    else:
-        _run_unit_stage(order, storage, settings)
-
-
-def _source(order: StageOrder, settings: Any) -> Any:
-    from image_duplication.queries import Source
-
-    return Source(
-        "gem_staging",
-        f"sqlite:///{order.database}",
-        settings.include / "sql",
-        fetch_rows=settings.source.fetch_rows,
-    )
-
-
-def _plan(order: StageOrder, storage: Any, settings: Any) -> None:
-    from image_duplication.stages.plan import plan_work
-
-    with _source(order, settings) as source:
-        plan = plan_work(storage, settings, source, run_id=order.run_id)
-    if len(plan.unit_ids) != 1:
-        raise RuntimeError(f"the plan has units {plan.unit_ids}, expected one")
+    given: dict[str, Any] = {"storage": storage, "settings": settings, "run_id": order.run_id}
+    with contextlib.ExitStack() as stack:
+        if "source" in wanted:
+            queries = importlib.import_module("image_duplication.queries")
+            address = f"sqlite:///{order.database}"
+            source = queries.Source(
+                "gem_staging", address, settings.include / "sql", fetch_rows=2_000
+            )
+            given["source"] = stack.enter_context(source)
+        if "unit_id" not in wanted:
+            function(**_taken(wanted, given))
+            return
+        plan = read_plan(storage, order.run_id)
+        (given["unit_id"],) = plan.unit_ids
+        given |= {"judged_at": plan.planned_at, "is_last_attempt": True}
+        work = functools.partial(function, **_taken(wanted, given))
+        report = run_stage(storage, order.run_id, given["unit_id"], order.stage, work)
+        print(report.counts)
 
 
-def _run_unit_stage(order: StageOrder, storage: Any, settings: Any) -> None:
-    from image_duplication.plans import read_plan
-    from image_duplication.units import run_stage
-
-    plan = read_plan(storage, order.run_id)
-    unit = {"run_id": order.run_id, "unit_id": plan.unit_ids[0]}
-
-    def work() -> Any:
-        if order.stage == "extract_images":
-            from image_duplication.stages.extract import extract_images
-
-            with _source(order, settings) as source:
-                return extract_images(storage, settings, source, **unit)
-        if order.stage == "correct_urls":
-            from image_duplication.stages.urls import correct_urls
-
-            return correct_urls(storage, settings, **unit)
-        if order.stage == "download_images":
-            from image_duplication.stages.download import download_images
-
-            return download_images(storage, settings, is_last_attempt=True, **unit)
-        if order.stage == "detect_duplicates":
-            from image_duplication.stages.detect import detect_duplicates
-
-            return detect_duplicates(storage, settings, judged_at=plan.planned_at, **unit)
-        if order.stage == "write_report":
-            from image_duplication.stages.report import write_report
-
-            return write_report(storage, settings, **unit)
-        from image_duplication.stages.archive import archive_images
-
-        return archive_images(storage, **unit)
-
-    report = run_stage(storage, order.run_id, unit["unit_id"], order.stage, work)
-    print(json.dumps(report.to_json()))
+def _taken(wanted: Iterable[str], given: dict[str, Any]) -> dict[str, Any]:
+    return {name: given[name] for name in wanted if name in given}
 
 
 # The measuring process ----------------------------------------------------------------------------
@@ -186,7 +156,7 @@ def measure_stages(images: int, folder: Path, console: Console) -> dict[str, Cos
     costs: dict[str, Cost] = {}
     with running_image_server(served) as server:
         for run_id, suffix in (("first", ""), ("second", ", again")):
-            for stage in ("plan_work", *UNIT_STAGES, "publish_run"):
+            for stage in _MODULES:
                 order = StageOrder(
                     stage, run_id, str(database), server.base_url, str(folder / "data")
                 )

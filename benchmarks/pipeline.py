@@ -40,7 +40,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.catalogue import BenchmarkCatalogue, Size, build_catalogue
-from benchmarks.flows import Groups, Order, arguments
+from benchmarks.flows import Groups, Order
 from benchmarks.measuring import FOLDER, Cost, measure
 from demo.image_server import RunningImageServer, running_image_server
 from image_duplication import layout
@@ -97,8 +97,8 @@ def run_flow(
     os.sync()
     before = _cpu_of(server.pid)
     cost = measure(
-        "benchmarks.flows",
-        arguments(flow, order),
+        f"benchmarks.{flow}_flow",
+        [order.to_json()],
         log=folder / f"{flow}.log",
         timeout_s=_TIMEOUT_S,
     )
@@ -168,7 +168,8 @@ def _print_outcome(outcome: Outcome, console: Console) -> None:
     console.print(
         f"peak memory {outcome.cost.peak_tree_mib:.0f} MiB over all processes, "
         f"{outcome.cost.peak_process_mib:.0f} MiB in the largest; "
-        f"{len(outcome.found)} sets of equal pictures; image server {outcome.server_cpu_s:.1f} CPU s",
+        f"{len(outcome.found)} sets of equal pictures; "
+        f"image server {outcome.server_cpu_s:.1f} CPU s",
         highlight=False,
     )
 

@@ -1,4 +1,4 @@
-"""Measures Airflow itself: tasks a minute and CPU seconds at many work units, and the DAG's parsing.
+"""Measures Airflow itself: tasks a minute and CPU seconds at many units, and the DAG's parsing.
 
     make benchmark-units ARGS="--units 200"
     python -m benchmarks.units --units 1000 --timeout-s 3600

@@ -38,6 +38,7 @@ from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, TriggerRule, task, task_group
+
 from image_duplication_airflow.params import PARAMS
 from image_duplication_airflow.retries import RETRIES, RETRY_DELAY, RETRY_POLICY
 
@@ -92,6 +93,7 @@ def build_dag() -> DAG:
         def list_sibling_runs() -> list[dict[str, Any]]:
             """Which sibling runs to start: each has its plan already."""
             from airflow.sdk import get_current_context
+
             from image_duplication_airflow.runtime import current_run
 
             run = current_run()
@@ -133,9 +135,7 @@ def build_dag() -> DAG:
                 ),
             )
 
-        @task(
-            execution_timeout=timedelta(hours=12), map_index_template=LABEL, pool=DOWNLOAD_POOL
-        )
+        @task(execution_timeout=timedelta(hours=12), map_index_template=LABEL, pool=DOWNLOAD_POOL)
         def download_images(unit_id: str) -> dict[str, Any]:
             """Fetch the unit's pictures into their staging folders."""
             from image_duplication.stages.download import download_images

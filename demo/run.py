@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from image_duplication import layout
-from image_duplication.storage import Storage
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -23,6 +21,8 @@ from demo.catalogue import Catalogue, build_catalogue, fill_database
 from demo.image_server import running_image_server
 from demo.mariadb import private_mariadb
 from demo.truth import Score, score_findings
+from image_duplication import layout
+from image_duplication.storage import Storage
 
 FOLDER = PROJECT / "build" / "demo"
 
@@ -56,7 +56,10 @@ def run_demo(source: str, console: Console) -> Path:
     ):
         console.print(f"Image server on {server.base_url}, stopped when the demo ends")
         home = make_airflow_home(
-            FOLDER / "airflow", data, source_uri=source_uri, image_base=server.base_url,
+            FOLDER / "airflow",
+            data,
+            source_uri=source_uri,
+            image_base=server.base_url,
             extra=FETCHING,
         )
         _run_dag(home, console)
@@ -146,7 +149,9 @@ def _show_result(
         console.print(f"  {what:24}", str(Path(storage.path(key)).relative_to(PROJECT)))
     path = FOLDER / "summary.json"
     path.write_text(json.dumps(_summary(run, score, source, seconds), indent=2, ensure_ascii=False))
-    console.print(f"  {'all of the above':24}", str(path.relative_to(PROJECT)), f"({seconds:.0f} s)")
+    console.print(
+        f"  {'all of the above':24}", str(path.relative_to(PROJECT)), f"({seconds:.0f} s)"
+    )
     return path
 
 

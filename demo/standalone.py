@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import requests
 from rich.console import Console
 
 from demo.airflow_home import (
@@ -101,9 +99,8 @@ def _wait_until_ready(process: subprocess.Popen[bytes], address: str, log: Path)
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise DemoFailedError(f"Airflow ended with exit code {process.returncode}; see {log}")
-        with contextlib.suppress(urllib.error.URLError, OSError, ValueError, KeyError):
-            with urllib.request.urlopen(f"{address}/api/v2/monitor/health", timeout=5) as answer:
-                health = json.load(answer)
+        with contextlib.suppress(requests.RequestException, KeyError):
+            health = requests.get(f"{address}/api/v2/monitor/health", timeout=5).json()
             if health["scheduler"]["status"] == "healthy":
                 return
         time.sleep(1)
@@ -114,10 +111,8 @@ def _stop_group(process: subprocess.Popen[bytes]) -> None:
     """Stop standalone and the processes that it started: they are one group, by its id."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            pass
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from demo.catalogue import Catalogue
 from image_duplication import layout
 from image_duplication.records import Kind, Relation
 from image_duplication.storage import Storage
 from image_duplication.tables import FINDINGS, read_rows
-
-from demo.catalogue import Catalogue
 
 Pair = tuple[str, frozenset[str]]
 """Variant id and the two image ids."""

@@ -320,8 +320,14 @@ def write_plan(
 
 def finish_unit(storage: Storage, settings: Settings, run_id: str, unit: Unit) -> None:
     """Write what a unit's stages leave, up to the last that finished."""
+    rows = [row for variant in unit.variants for row in variant]
+    counts = {
+        "images": sum(row["status"] != Status.NO_IMAGES for row in rows),
+        "changed": sum(bool(row["url_rules"]) for row in rows),
+        "downloaded": sum(row["content_sha256"] is not None for row in rows),
+    }
     reports = [
-        StageReport(stage, unit.unit_id, 1.5, {"images": 4}, unit.is_degraded and number == 2)
+        StageReport(stage, unit.unit_id, 1.5, counts, unit.is_degraded and number == 2)
         for number, stage in enumerate(STAGES)
     ]
     detected, reported = STAGES.index("detect_duplicates"), STAGES.index("write_report")

@@ -15,11 +15,11 @@ from image_duplication.records import ReasonCode
 from image_duplication.source_rows import (
     MAX_ID_LENGTH,
     find_fault,
+    has_no_images,
     read_integer,
     read_text,
     read_time,
     sign,
-    stands_for_no_images,
 )
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
@@ -150,9 +150,9 @@ def test_fault_and_signature_never_raise(row: dict[str, Any]) -> None:
 
     assert fault is None or fault in ReasonCode
     assert sign([row]) == sign([dict(row)])
-    assert stands_for_no_images(row) == (
-        row["image_id"] is None and row["image_url"] is None and row["position"] is None
-    )
+    is_blank = row["image_id"] is None and row["image_url"] is None and row["position"] is None
+    assert has_no_images([row]) == is_blank
+    assert not has_no_images([row, row])
 
 
 @pytest.mark.parametrize(

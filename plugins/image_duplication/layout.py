@@ -111,6 +111,11 @@ def current(subject: str, category_id: int) -> str:
     return f"{subject}/current/category={category_id}/{subject}.parquet"
 
 
+def category_state(category_id: int) -> str:
+    """Which run a category's current files come from; written after them."""
+    return f"verdicts/current/category={category_id}/state.json"
+
+
 def findings_history(run_id: str) -> str:
     """The findings of the variants that one run judged, sorted by category and variant."""
     return f"findings/history/run={safe_name(run_id)}.parquet"

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -21,12 +21,15 @@ from image_duplication.records import ReasonCode
 MAX_ID_LENGTH = 255
 """Characters of a variant or image id; the usual width of a key column."""
 
+_SAFE_DIGITS = 18  # any number of so many digits fits 64 bits
 _WIDEST_NUMBER = 10**65  # MySQL's DECIMAL has 65 digits at most
+_MAX_DIGITS = 18  # of a number that surely fits 64 bits
+
 _SIGNED = ("image_id", "position", "image_url", "updated_at")
 
 
 def read_text(value: object) -> str | None:
-    """Any source value as text; bytes that are not UTF-8 keep their values as `\\xNN`."""
+    r"""Any source value as text; bytes that are not UTF-8 keep their values as `\xNN`."""
     if value is None:
         return None
     if isinstance(value, bytes | bytearray | memoryview):
@@ -45,7 +48,7 @@ def read_integer(value: object) -> int | None:
     """An integer that fits 64 bits, from a number or its text; otherwise None."""
     text = (read_text(value) or "").strip()
     digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 18:
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > _SAFE_DIGITS:
         return None
     return int(text)
 
@@ -76,9 +79,11 @@ def sign(rows: Iterable[Mapping[str, Any]]) -> str:
     return hashlib.sha256("\n".join(listed).encode()).hexdigest()[:32]
 
 
-def stands_for_no_images(row: Mapping[str, Any]) -> bool:
-    """Whether the row is the outer join's stand-in for a variant without images."""
-    return row["image_id"] is None and row["image_url"] is None and row["position"] is None
+def has_no_images(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a variant's rows are the outer join's one stand-in for a variant without images."""
+    return len(rows) == 1 and all(
+        rows[0][name] is None for name in ("image_id", "image_url", "position")
+    )
 
 
 def find_fault(row: Mapping[str, Any], *, max_url_length: int) -> ReasonCode | None:

@@ -20,6 +20,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from image_duplication.errors import ConfigurationError
+from image_duplication.hosts import host_is_allowed
 from image_duplication.records import ReasonCode
 
 Operation = Callable[[str], str]
@@ -90,25 +91,16 @@ class UrlRule:
     leaves: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _AllowedHosts:
-    names: frozenset[str]
-    suffixes: tuple[str, ...]
-
-    def __contains__(self, host: str) -> bool:
-        return host in self.names or host.endswith(self.suffixes)
-
-
 class UrlRules:
     """The ordered rules, with the schemes and hosts that a standard form may have."""
 
     __slots__ = ("_hosts", "_schemes", "rules")
 
     def __init__(
-        self, rules: Sequence[UrlRule], *, hosts: _AllowedHosts, schemes: frozenset[str]
+        self, rules: Sequence[UrlRule], *, hosts: Sequence[str], schemes: frozenset[str]
     ) -> None:
         self.rules = tuple(rules)
-        self._hosts = hosts
+        self._hosts = tuple(hosts)
         self._schemes = schemes
 
     def correct(self, url: str) -> CorrectedUrl:
@@ -140,7 +132,7 @@ class UrlRules:
         host = parts["name"] or parts["ipv6"]
         if len(host) > _MAX_HOST_LENGTH or int(parts["port"] or 1) > _MAX_PORT:
             return ReasonCode.URL_UNCORRECTABLE
-        if host not in self._hosts:
+        if not host_is_allowed(host, self._hosts):
             return ReasonCode.HOST_NOT_ALLOWED
         return None if parts["path"] else ReasonCode.URL_UNCORRECTABLE
 
@@ -165,9 +157,10 @@ def load_url_rules(
         if rule.name in rules:
             raise _fault(_place(path, rule.name), "name", rule.name, "a name used by one rule only")
         rules[rule.name] = rule
+    _check_allowed_hosts(allowed_hosts)
     url_rules = UrlRules(
         tuple(rules.values()),
-        hosts=_parse_allowed_hosts(allowed_hosts),
+        hosts=allowed_hosts,
         schemes=frozenset(scheme.lower() for scheme in allowed_schemes),
     )
     _check_image_base_stays(url_rules, image_base)
@@ -332,26 +325,20 @@ def _check_examples(place: str, rule: UrlRule) -> None:
             raise _fault(place, f"URL to leave alone {url!r}", received, "no change")
 
 
-def _parse_allowed_hosts(allowed_hosts: Sequence[str]) -> _AllowedHosts:
-    names: set[str] = set()
-    suffixes: set[str] = set()
+def _check_allowed_hosts(allowed_hosts: Sequence[str]) -> None:
     for listed in allowed_hosts:
         host = listed.lower()
-        bare = host.removeprefix("[").removesuffix("]")
         name = host.removeprefix("*.")
-        if _HOST_NAME.fullmatch(host) or _IPV6.fullmatch(bare):
-            names.add(bare)
+        is_address = _IPV6.fullmatch(host.removeprefix("[").removesuffix("]"))
         # A suffix of digits would let in IP addresses that nobody listed.
-        elif _HOST_NAME.fullmatch(name) and not name.rpartition(".")[2].isdigit():
-            suffixes.add(f".{name}")
-        else:
+        is_suffix = _HOST_NAME.fullmatch(name) and not name.rpartition(".")[2].isdigit()
+        if not (_HOST_NAME.fullmatch(host) or is_address or is_suffix):
             raise _fault(
                 "URL rules",
                 "allowed host",
                 listed,
                 "a host name or IP address without port, or *.<host name>",
             )
-    return _AllowedHosts(frozenset(names), tuple(sorted(suffixes)))
 
 
 def _check_image_base(image_base: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError
+
 from image_duplication.errors import ConfigurationError
 from image_duplication.queries import Source
 from image_duplication.settings import Settings

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow.sdk import Param
+
 from image_duplication.errors import ConfigurationError
 from image_duplication.records import Engine, Scope
 from image_duplication.settings import Settings, load_settings

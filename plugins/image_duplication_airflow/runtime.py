@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow.sdk import get_current_context
+
 from image_duplication.plans import Plan, read_plan, read_unit
 from image_duplication.records import StageReport
 from image_duplication.storage import Storage
@@ -42,9 +43,7 @@ def current_run() -> Run:
     )
 
 
-def run_unit_stage(
-    unit_id: str, stage: str, work: Callable[[Run], StageReport]
-) -> dict[str, Any]:
+def run_unit_stage(unit_id: str, stage: str, work: Callable[[Run], StageReport]) -> dict[str, Any]:
     """Run one stage of one unit under its label; the stage's record, for XCom."""
     run = current_run()
     # The label is set before the work, so that a unit that fails is named too.

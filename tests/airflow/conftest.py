@@ -57,12 +57,13 @@ def run_dag(**run_conf: Any) -> Any:
     return parse_dag().test(run_conf=run_conf)
 
 
-def point_at(
-    patch: pytest.MonkeyPatch, root: Path, source_uri: str, image_base: str
-) -> None:
+def point_at(patch: pytest.MonkeyPatch, root: Path, source_uri: str, image_base: str) -> None:
     """Set what a run reads from the environment when it starts."""
     home = make_airflow_home(
-        root / "airflow", root / "data", source_uri=source_uri, image_base=image_base,
+        root / "airflow",
+        root / "data",
+        source_uri=source_uri,
+        image_base=image_base,
         extra=FETCHING,
     )
     for name, value in home.environment.items():

@@ -107,9 +107,7 @@ def sqlite_run(
     run.patch.undo()
 
 
-def test_run_states_every_image_of_the_truth(
-    sqlite_run: FinishedRun, catalogue: Catalogue
-) -> None:
+def test_run_states_every_image_of_the_truth(sqlite_run: FinishedRun, catalogue: Catalogue) -> None:
     expected = {
         image.image_id: None if image.expected == "downloaded" else image.expected
         for image in catalogue.images

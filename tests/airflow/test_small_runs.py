@@ -103,7 +103,7 @@ def test_failing_category_stops_no_other_and_fails_the_run(
 
 
 def test_run_that_judges_one_variant_leaves_the_rest_of_its_category_as_it_was(
-    scene: Scene
+    scene: Scene,
 ) -> None:
     first = run_dag(category_ids=[11])
     before = {row["variant_id"]: row for row in scene.report(11, "compliance")}
@@ -146,7 +146,9 @@ def test_units_above_the_cap_go_to_sibling_runs_that_are_started(scene: Scene) -
             for other in session.query(DagRun).filter(DagRun.run_id.in_(plan.sibling_run_ids))
         }
     assert set(started) == set(plan.sibling_run_ids)
-    mapped = [unit for one in (run.run_id, *started) for unit in read_plan(scene.storage, one).unit_ids]
+    mapped = [
+        unit for one in (run.run_id, *started) for unit in read_plan(scene.storage, one).unit_ids
+    ]
     assert sorted(mapped) == sorted(f"{c}/{part}" for c in CATEGORIES for part in range(1, 5))
     for conf in started.values():
         assert conf["part_size_images"] == 3

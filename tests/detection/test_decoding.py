@@ -14,13 +14,15 @@ from PIL import Image
 
 from image_duplication.detection import decoding
 from image_duplication.detection.decoding import DecodeError, decode
+from image_duplication.settings import DownloadSettings
 from tests.judged_rows import draw_picture, encode
 
+FORMATS = DownloadSettings().formats
 MAX_PIXELS = 100_000
 
 
 def seen(content: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    picture = decode(content, max_pixels=max_pixels)
+    picture = decode(content, formats=FORMATS, max_pixels=max_pixels)
     assert picture.mode == "RGB"
     return np.asarray(picture)
 
@@ -161,7 +163,7 @@ def test_decode_reads_any_shape(size: tuple[int, int]) -> None:
 
 
 def test_decode_survives_the_bytes_it_came_from() -> None:
-    picture = decode(encode(draw_picture(1)), max_pixels=MAX_PIXELS)
+    picture = decode(encode(draw_picture(1)), formats=FORMATS, max_pixels=MAX_PIXELS)
     assert picture.resize((50, 50)).size == (50, 50)
     assert not picture.readonly
 
@@ -180,7 +182,7 @@ def test_decode_survives_the_bytes_it_came_from() -> None:
 )
 def test_decode_refuses_what_is_no_whole_picture(content: bytes) -> None:
     with pytest.raises(DecodeError):
-        decode(content, max_pixels=MAX_PIXELS)
+        decode(content, formats=FORMATS, max_pixels=MAX_PIXELS)
 
 
 def png_that_declares(width: int, height: int) -> bytes:
@@ -205,7 +207,7 @@ def test_decode_refuses_too_many_pixels_before_decoding(
     loaded: list[object] = []
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", loaded.append)
     with pytest.raises(DecodeError, match=r"at most 100000 pixels|exceeds limit"):
-        decode(png_that_declares(side, side), max_pixels=MAX_PIXELS)
+        decode(png_that_declares(side, side), formats=FORMATS, max_pixels=MAX_PIXELS)
     assert loaded == []
 
 
@@ -213,17 +215,17 @@ def test_decode_allows_exactly_the_pixels_allowed() -> None:
     content = encode(Image.new("RGB", (10, 10)))
     assert seen(content, max_pixels=100).shape == (10, 10, 3)
     with pytest.raises(DecodeError, match="10x10"):
-        decode(content, max_pixels=99)
+        decode(content, formats=FORMATS, max_pixels=99)
 
 
 def test_decode_error_says_what_is_wrong() -> None:
     with pytest.raises(DecodeError, match=r"^UnidentifiedImageError: "):
-        decode(b"not a picture", max_pixels=MAX_PIXELS)
+        decode(b"not a picture", formats=FORMATS, max_pixels=MAX_PIXELS)
 
 
 def decode_or_refuse(content: bytes) -> None:
     try:
-        picture = decode(content, max_pixels=MAX_PIXELS)
+        picture = decode(content, formats=FORMATS, max_pixels=MAX_PIXELS)
     except DecodeError:
         return
     assert picture.mode == "RGB"
@@ -266,5 +268,12 @@ def test_decode_raises_nothing_else_for_damaged_pictures(
 
 def test_decode_changes_no_warning_filter() -> None:
     before = list(decoding.warnings.filters)
-    decode(encode(draw_picture(1)), max_pixels=MAX_PIXELS)
+    decode(encode(draw_picture(1)), formats=FORMATS, max_pixels=MAX_PIXELS)
     assert decoding.warnings.filters == before
+
+
+def test_decode_refuses_a_format_that_is_not_allowed() -> None:
+    content = io.BytesIO()
+    draw_picture(1).save(content, "EPS")
+    with pytest.raises(DecodeError, match="UnidentifiedImageError"):
+        decode(content.getvalue(), formats=FORMATS, max_pixels=MAX_PIXELS)

@@ -175,6 +175,21 @@ def test_bad_row_stays_with_its_reason_and_spares_its_neighbours(
     assert {row["status"] for row in rows if row is not odd} == {LISTED}
 
 
+def test_image_row_of_nulls_is_bad_and_no_stand_in_beside_other_images(
+    extract: Extractor, database: SourceDatabase, storage: Storage
+) -> None:
+    database.add_variant(12)
+    database.add_image(12, "12-1")
+    database.add_image(12, None, image_url=None, position=None, updated_at=None)
+
+    assert sorted(outcomes(extract()), key=str) == [
+        ("12-1", LISTED, None),
+        (None, FAILED, ReasonCode.ID_MISSING),
+    ]
+    [planned] = read_rows(storage, layout.plan_variants(RUN, 7), PLANNED_VARIANTS)
+    assert planned["images"] == 2
+
+
 def test_image_id_that_is_repeated_is_used_once(
     extract: Extractor, database: SourceDatabase
 ) -> None:

@@ -384,6 +384,16 @@ def test_publish_of_an_older_run_keeps_newcomers_beside_what_it_judged(runs: Run
     assert runs.runs_of_variants() == [("a", "latest"), ("b", "newer"), ("c", "older")]
 
 
+def test_publish_of_an_older_run_brings_no_departed_variant_back(runs: Runs) -> None:
+    runs.prepare("older", {7: ["a", "b"]}, Unit("7/1", [duplicated("a"), duplicated("b")]))
+    later = hours_later(1)
+    runs.prepare("newer", {7: ["a"]}, Unit("7/1", [compliant("a", later)]), planned_at=later)
+    runs.publish("newer")
+    runs.publish("older")
+    assert runs.runs_of_variants() == [("a", "newer")]
+    assert runs.rows("findings") == []
+
+
 # Units that failed -----------------------------------------------------------------------------
 
 
@@ -691,7 +701,7 @@ def test_publish_summary_adds_up(runs: Runs) -> None:
     assert total["images"] == total["downloaded"] + sum(total["failed_by_reason"].values())
     assert sum(total["verdicts"].values()) == total["variants"]
     assert set(total["stages"]) == set(STAGES)
-    assert total["stages"]["detect_duplicates"] == {"seconds": 4.5, "images_per_s": 2.7}
+    assert total["stages"]["detect_duplicates"] == {"seconds": 4.5, "images_per_s": 2.2}
     for count in ("images", "downloaded", "findings", "variants", "units", "corrected"):
         extra = summary["total"][count] - sum(c[count] for c in summary["categories"])
         assert extra == (2 if count == "images" else 0)

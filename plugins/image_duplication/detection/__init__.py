@@ -41,7 +41,11 @@ def find_matches(paths: Sequence[Path], settings: Settings | None = None) -> lis
     for place, path in enumerate(paths):
         content = path.read_bytes()
         try:
-            picture = decode(content, max_pixels=settings.download.max_pixels)
+            picture = decode(
+                content,
+                formats=settings.download.formats,
+                max_pixels=settings.download.max_pixels,
+            )
         except DecodeError:
             continue
         places.append(place)

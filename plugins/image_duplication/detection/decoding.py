@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 
+_TOP_8_BIT = 255.0
+_TOP_16_BIT = 65_535.0
 _ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
 
 _TO_UPRIGHT = {
@@ -25,13 +28,13 @@ class DecodeError(Exception):
     """The bytes are no picture that can be decoded within the limits."""
 
 
-def decode(content: bytes, *, max_pixels: int) -> Image.Image:
-    """The first frame as an RGB picture. Raises DecodeError with the reason."""
+def decode(content: bytes, *, formats: Sequence[str], max_pixels: int) -> Image.Image:
+    """The first frame as an RGB picture, of one of Pillow's formats. Raises DecodeError."""
     try:
         with warnings.catch_warnings():
             # A warning is no reason to lose a picture; a real fault raises on load.
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(content)) as opened:
+            with Image.open(io.BytesIO(content), formats=formats) as opened:
                 if opened.width * opened.height > max_pixels:
                     raise DecodeError(
                         f"{opened.width}x{opened.height} px, at most {max_pixels} pixels allowed"
@@ -67,5 +70,6 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
 def _to_8_bit(picture: Image.Image) -> Image.Image:
     """Pillow clips 16-bit samples to 255 when it converts; scale them instead."""
     samples = np.asarray(picture, dtype=np.float64)
-    top = 65_535.0 if samples.max(initial=0.0) > 255 else 255.0
-    return Image.fromarray(np.clip(samples * (255.0 / top), 0, 255).astype(np.uint8))
+    top = _TOP_16_BIT if samples.max(initial=0.0) > _TOP_8_BIT else _TOP_8_BIT
+    scaled = np.clip(samples * (_TOP_8_BIT / top), 0, _TOP_8_BIT)
+    return Image.fromarray(scaled.astype(np.uint8))

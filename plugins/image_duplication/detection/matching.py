@@ -41,7 +41,7 @@ def _find_quality_notes(picture: Image.Image, tensor: Tensor, min_side_px: int) 
 
 def compare_pictures(pictures: Sequence[Picture]) -> list[PairEvidence]:
     """Evidence for every pair of one variant's pictures, in the order given."""
-    if len(pictures) < 2:
+    if not pictures:
         return []
     tensors = [picture.tensor for picture in pictures]
     proposed = search_pairs(tensors)

@@ -218,7 +218,11 @@ def _look_at(judge: _Judge, row: Row, same_content: Picture | None) -> Picture |
 
 def _describe_file(judge: _Judge, key: str, content_sha256: str) -> Picture:
     settings = judge.settings
-    decoded = decode(judge.storage.read_bytes(key), max_pixels=settings.download.max_pixels)
+    decoded = decode(
+        judge.storage.read_bytes(key),
+        formats=settings.download.formats,
+        max_pixels=settings.download.max_pixels,
+    )
     return describe_picture(
         decoded, content_sha256, settings.detection, min_side_px=settings.policy.min_side_px
     )

@@ -18,11 +18,11 @@ from image_duplication.records import ReasonCode, StageReport, Status
 from image_duplication.settings import Settings
 from image_duplication.source_rows import (
     find_fault,
+    has_no_images,
     read_integer,
     read_text,
     read_time,
     sign,
-    stands_for_no_images,
 )
 from image_duplication.storage import Storage
 from image_duplication.tables import (
@@ -35,6 +35,8 @@ from image_duplication.tables import (
 )
 
 logger = logging.getLogger(__name__)
+
+_ABSENT = {"status": Status.NO_IMAGES, "reason_code": None}
 
 
 def extract_images(
@@ -93,12 +95,13 @@ def _extracted_rows(source: Source, settings: Settings, unit: Row, due: set[str]
             continue
         listed = list(of_variant)
         signature = sign(listed)
+        is_absent = has_no_images(listed)
         for row in listed:
             yield {
                 **_read_columns(row, settings, unit),
                 "signature": signature,
                 "source_as_of": as_of,
-                **_judge_row(row, settings, seen),
+                **(_ABSENT if is_absent else _judge_row(row, settings, seen)),
             }
 
 
@@ -119,8 +122,6 @@ def _read_columns(row: Row, settings: Settings, unit: Row) -> Row:
 
 def _judge_row(row: Row, settings: Settings, seen: set[int]) -> dict[str, Any]:
     """Status and reason of one row; `seen` holds the hashes of the unit's image ids so far."""
-    if stands_for_no_images(row):
-        return {"status": Status.NO_IMAGES, "reason_code": None}
     fault = find_fault(row, max_url_length=settings.source.max_url_length)
     # A hash stands for the id: a set of 100,000 ids would be the largest thing in memory here.
     mark = hash(read_text(row["image_id"]))

@@ -19,11 +19,11 @@ from image_duplication.queries import Source
 from image_duplication.records import ReasonCode, Scope, Verdict
 from image_duplication.settings import Settings
 from image_duplication.source_rows import (
+    has_no_images,
     is_utf8,
     read_integer,
     read_text,
     sign,
-    stands_for_no_images,
 )
 from image_duplication.storage import Storage
 from image_duplication.tables import (
@@ -37,6 +37,9 @@ from image_duplication.tables import (
 )
 
 logger = logging.getLogger(__name__)
+
+_LABEL_NAME_LENGTH = 200
+"""Characters of a category's name in a label; Airflow's column for labels holds 250 in all."""
 
 _SIGNATURE_COLUMNS = ("variant_id", "image_id", "position", "image_url", "updated_at")
 
@@ -239,7 +242,7 @@ def _draft_category(
                 "variant_id": variant_id,
                 "unit_id": None,
                 "signature": signature,
-                "images": sum(not stands_for_no_images(row) for row in listed),
+                "images": 0 if has_no_images(listed) else len(listed),
                 "due_reason": "full"
                 if scope is Scope.FULL
                 else _find_due_reason(judged.get(variant_id), signature, version),
@@ -308,7 +311,7 @@ def _cut_units(draft: _Draft, part_size_images: int) -> None:
                 "category_name": draft.name,
                 "part": number,
                 "parts": len(parts),
-                "label": f"{draft.category_id} {draft.name}{place}",
+                "label": f"{draft.category_id} {draft.name[:_LABEL_NAME_LENGTH]}{place}",
                 "first_variant_id": json.dumps(draft.bind_values[part[0]["variant_id"]]),
                 "last_variant_id": json.dumps(draft.bind_values[part[-1]["variant_id"]]),
                 "variants_due": len(part),

@@ -17,10 +17,10 @@ from datetime import datetime
 import pyarrow as pa
 
 from image_duplication import layout
-from image_duplication.csv_files import write_csv
+from image_duplication.category_csvs import write_category_csvs
 from image_duplication.errors import PermanentError, UnitsFailedError
 from image_duplication.plans import Plan, PlannedCategory, read_plan
-from image_duplication.records import Action, Relation, StageReport, Status
+from image_duplication.records import Relation, StageReport
 from image_duplication.settings import Settings
 from image_duplication.storage import Storage
 from image_duplication.summary import CategorySummary, RunSummary, UnitFailure, render_text
@@ -29,7 +29,6 @@ from image_duplication.tables import (
     FINDINGS,
     JUDGED,
     PLANNED_VARIANTS,
-    SOURCE_COLUMNS,
     VERDICTS,
     Row,
     TableWriter,
@@ -52,45 +51,6 @@ _SUBJECTS = {
     "findings": ("findings.parquet", FINDINGS),
     "verdicts": ("verdicts.parquet", VERDICTS),
 }
-
-_DUPLICATES_COLUMNS = (
-    "category_id",
-    "variant_id",
-    "catalogue_id",
-    "seller_id",
-    "product_url",
-    "relation",
-    "base_image_id",
-    "base_url",
-    "duplicate_image_id",
-    "duplicate_url",
-    "kinds",
-    "distance",
-    "engine",
-    "keeper_image_id",
-    "keeper_reason",
-    "action",
-)
-
-_COMPLIANCE_COLUMNS = (
-    "category_id",
-    "category_name",
-    "variant_id",
-    "catalogue_id",
-    "seller_id",
-    "product_url",
-    "verdict",
-    "reason",
-    "required",
-    "images",
-    "distinct_usable",
-    "unjudged",
-    "redundant",
-    "judged_at",
-    "run_id",
-)
-
-_EXTRACT_COLUMNS = (*SOURCE_COLUMNS, "status", "reason_code", "corrected_url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +116,8 @@ def _publish_category(
 ) -> CategorySummary:
     reports = {u: read_stage_reports(storage, plan.run_id, u) for u in category.unit_ids}
     finished = [unit_id for unit_id, done in reports.items() if len(done) >= REPORTED]
-    merge = _plan_merge(storage, plan, category, finished)
+    state = _State.with_run(storage, category.category_id, plan)
+    merge = _plan_merge(storage, plan, category, finished, state)
     if merge.judged or category.left or not _is_published(storage, category.category_id):
         for subject, (_, schema) in _SUBJECTS.items():
             write_rows(
@@ -165,7 +126,10 @@ def _publish_category(
                 schema,
                 (row for _, rows in _merged(storage, merge, subject) for row in rows),
             )
-        _write_csvs(storage, settings, category.category_id)
+        write_category_csvs(
+            storage, category.category_id, write_extract=settings.report.write_extract_csv
+        )
+        state.write(storage, category.category_id)
     summary = _summarise(storage, plan, category, reports)
     for unit_id in finished:
         key = layout.unit_file(plan.run_id, unit_id, "findings.parquet")
@@ -180,15 +144,38 @@ def _is_published(storage: Storage, category_id: int) -> bool:
 # Merging ----------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The newest run that a category's files come from, this one included."""
+
+    planned_at: datetime
+    run_id: str
+
+    @classmethod
+    def with_run(cls, storage: Storage, category_id: int, plan: Plan) -> _State:
+        key = layout.category_state(category_id)
+        if storage.exists(key):
+            record = storage.read_json(key)
+            newest = cls(datetime.fromisoformat(record["planned_at"]), record["run_id"])
+            if newest.planned_at > plan.planned_at:
+                return newest
+        return cls(plan.planned_at, plan.run_id)
+
+    def write(self, storage: Storage, category_id: int) -> None:
+        record = {"planned_at": self.planned_at.isoformat(), "run_id": self.run_id}
+        storage.write_json(layout.category_state(category_id), record)
+
+
 def _plan_merge(
-    storage: Storage, plan: Plan, category: PlannedCategory, finished: list[str]
+    storage: Storage,
+    plan: Plan,
+    category: PlannedCategory,
+    finished: list[str],
+    state: _State,
 ) -> _Merge:
     """Decide for each variant whether this run's judgement or the previous one holds."""
-    planned = layout.plan_variants(plan.run_id, category.category_id)
-    order = {
-        row["variant_id"]: place
-        for place, row in enumerate(read_rows(storage, planned, PLANNED_VARIANTS))
-    }
+    listed = _read_active(storage, plan.run_id, category.category_id)
+    order = {variant_id: place for place, variant_id in enumerate(listed)}
     parts = tuple(layout.unit_file(plan.run_id, unit_id, "") for unit_id in finished)
     fresh = {
         row["variant_id"]: row["source_as_of"]
@@ -202,8 +189,12 @@ def _plan_merge(
         previous = {
             row["variant_id"]: row["source_as_of"] for row in read_rows(storage, key, VERDICTS)
         }
-    # An older run that is published after a newer one takes nothing back: neither a judgement,
-    # nor a variant that came into the catalogue after it was planned.
+    # An older run that is published after a newer one takes nothing back: neither a judgement, nor
+    # a variant that came into the catalogue since, nor one that left it.
+    newest_plan = layout.plan_variants(state.run_id, category.category_id)
+    if state.run_id != plan.run_id and storage.exists(newest_plan):
+        active = _read_active(storage, state.run_id, category.category_id) | previous.keys()
+        fresh = {v: as_of for v, as_of in fresh.items() if v in active}
     newer = {v for v, as_of in previous.items() if v in fresh and as_of > fresh[v]}
     kept = newer | {
         v
@@ -222,6 +213,12 @@ def _plan_merge(
         parts=parts,
         is_state_sorted=places == sorted(places),
     )
+
+
+def _read_active(storage: Storage, run_id: str, category_id: int) -> dict[str, None]:
+    """The variants that were active when a run was planned, in the source's order."""
+    key = layout.plan_variants(run_id, category_id)
+    return {row["variant_id"]: None for row in read_rows(storage, key, PLANNED_VARIANTS)}
 
 
 def _merged(storage: Storage, merge: _Merge, subject: str) -> Variants:
@@ -245,63 +242,6 @@ def _chosen(
                 yield variant_id, rows
 
 
-# Files for people -------------------------------------------------------------------------------
-
-
-def _write_csvs(storage: Storage, settings: Settings, category_id: int) -> None:
-    findings = layout.current("findings", category_id)
-    verdicts = layout.current("verdicts", category_id)
-    write_csv(
-        storage,
-        layout.report(category_id, "duplicates"),
-        (*_DUPLICATES_COLUMNS, "redundant_image_id"),
-        (
-            [*(row[name] for name in _DUPLICATES_COLUMNS), _find_redundant(row)[0]]
-            for row in read_rows(storage, findings, FINDINGS)
-        ),
-    )
-    links: dict[str, list[str]] = {}
-    for row in read_rows(storage, findings, FINDINGS):
-        if row["relation"] == Relation.DUPLICATE:
-            links.setdefault(row["catalogue_id"] or "", []).append(_find_redundant(row)[1] or "")
-    write_csv(
-        storage,
-        layout.report(category_id, "summary"),
-        ("catalogue_id", "duplicate_links", "No.of Duplicates"),
-        ((catalogue_id, found, len(found)) for catalogue_id, found in links.items()),
-    )
-    write_csv(
-        storage,
-        layout.report(category_id, "compliance"),
-        _COMPLIANCE_COLUMNS,
-        (
-            [row[name] for name in _COMPLIANCE_COLUMNS]
-            for row in read_rows(storage, verdicts, VERDICTS)
-        ),
-    )
-    if settings.report.write_extract_csv:
-        images = layout.current("images", category_id)
-        write_csv(
-            storage,
-            layout.extract_csv(category_id),
-            _EXTRACT_COLUMNS,
-            (
-                [row[name] for name in _EXTRACT_COLUMNS]
-                for row in read_rows(storage, images, JUDGED)
-                if row["status"] != Status.NO_IMAGES
-            ),
-        )
-
-
-def _find_redundant(finding: Row) -> tuple[str | None, str | None]:
-    """Image id and URL of the image that a finding asks to remove."""
-    if finding["action"] == Action.REMOVE_DUPLICATE:
-        return finding["duplicate_image_id"], finding["duplicate_url"]
-    if finding["action"] == Action.REMOVE_BASE:
-        return finding["base_image_id"], finding["base_url"]
-    return None, None
-
-
 # Summary ----------------------------------------------------------------------------------------
 
 
@@ -313,18 +253,14 @@ def _summarise(
 ) -> CategorySummary:
     """What the run did to a category, and how the category stands after it."""
     failed_by_reason: Counter[str] = Counter()
-    images = corrected = downloaded = 0
     for unit_id, done in reports.items():
-        if len(done) < REPORTED:
-            continue
-        for row in read_rows(
-            storage, layout.unit_file(plan.run_id, unit_id, "judged.parquet"), JUDGED
-        ):
-            images += row["status"] != Status.NO_IMAGES
-            corrected += bool(row["url_rules"])
-            downloaded += row["content_sha256"] is not None
-            if row["reason_code"]:
-                failed_by_reason[row["reason_code"]] += 1
+        if len(done) >= REPORTED:
+            judged = layout.unit_file(plan.run_id, unit_id, "judged.parquet")
+            failed_by_reason.update(
+                row["reason_code"]
+                for row in read_rows(storage, judged, JUDGED)
+                if row["reason_code"]
+            )
     verdicts = Counter(
         row["verdict"]
         for row in read_rows(storage, layout.current("verdicts", category.category_id), VERDICTS)
@@ -340,15 +276,11 @@ def _summarise(
     return CategorySummary(
         category_id=category.category_id,
         name=category.name,
-        variants_judged=sum(
-            done[REPORTED - 1].counts["variants"]
-            for done in reports.values()
-            if len(done) >= REPORTED
-        ),
+        variants_judged=_sum_count(reports, "write_report", "variants"),
         variants=sum(verdicts.values()),
-        images=images,
-        corrected=corrected,
-        downloaded=downloaded,
+        images=_sum_count(reports, "extract_images", "images"),
+        corrected=_sum_count(reports, "correct_urls", "changed"),
+        downloaded=_sum_count(reports, "download_images", "downloaded"),
         failed_by_reason=dict(sorted(failed_by_reason.items())),
         findings=findings,
         related=related,
@@ -365,6 +297,14 @@ def _summarise(
         ),
         stage_seconds=_sum_seconds(reports),
         stage_images=_sum_images(reports),
+    )
+
+
+def _sum_count(reports: dict[str, list[StageReport]], stage: str, name: str) -> int:
+    return sum(
+        report.counts[name]
+        for report in itertools.chain(*reports.values())
+        if report.stage == stage
     )
 
 
