@@ -16,17 +16,13 @@ status is 1 when a stage is above it.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import functools
-import importlib
-import inspect
 import json
 import shutil
 import sqlite3
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,85 +31,16 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.catalogue import fill_source, image_row, variant_row
-from benchmarks.flows import Order, pipeline_settings
 from benchmarks.measuring import FOLDER, Cost, measure
+from benchmarks.memory_stage import MODULES, StageOrder
 from benchmarks.pictures import write_tiny_pictures
 from demo.image_server import running_image_server
-from image_duplication.plans import read_plan
-from image_duplication.settings import load_settings
-from image_duplication.storage import Storage
-from image_duplication.units import run_stage
 
 GOAL = 1.3
 
 _IMAGES_PER_VARIANT = 5
 _CHANGED_EVERY = 10  # of the variants, before the second run
 _TIMEOUT_S = 1_200.0
-
-_MODULES = {
-    "plan_work": "plan",
-    "extract_images": "extract",
-    "correct_urls": "urls",
-    "download_images": "download",
-    "detect_duplicates": "detect",
-    "write_report": "report",
-    "archive_images": "archive",
-    "publish_run": "publish",
-}
-"""Every stage in order, and the module of image_duplication.stages that has it."""
-
-
-@dataclass(frozen=True, slots=True)
-class StageOrder:
-    """One stage of one run, as a process of its own does it."""
-
-    stage: str
-    run_id: str
-    database: str
-    image_base: str
-    work_folder: str
-
-
-# The measured process -----------------------------------------------------------------------------
-
-
-def run_stage_alone(order: StageOrder) -> None:
-    """Do one stage in this process, which imports no other, so that only its memory counts."""
-    module = importlib.import_module(f"image_duplication.stages.{_MODULES[order.stage]}")
-    function = getattr(module, order.stage)
-    wanted = inspect.signature(function).parameters
-    settings = load_settings(
-        {
-            **pipeline_settings(Order(order.database, order.image_base, order.work_folder, "")),
-            "plan": {"part_size_images": 1_000_000_000},
-        }
-    )
-    storage = Storage(settings.storage_root)
-    given: dict[str, Any] = {"storage": storage, "settings": settings, "run_id": order.run_id}
-    with contextlib.ExitStack() as stack:
-        if "source" in wanted:
-            queries = importlib.import_module("image_duplication.queries")
-            address = f"sqlite:///{order.database}"
-            source = queries.Source(
-                "gem_staging", address, settings.include / "sql", fetch_rows=2_000
-            )
-            given["source"] = stack.enter_context(source)
-        if "unit_id" not in wanted:
-            function(**_taken(wanted, given))
-            return
-        plan = read_plan(storage, order.run_id)
-        (given["unit_id"],) = plan.unit_ids
-        given |= {"judged_at": plan.planned_at, "is_last_attempt": True}
-        work = functools.partial(function, **_taken(wanted, given))
-        report = run_stage(storage, order.run_id, given["unit_id"], order.stage, work)
-        print(report.counts)
-
-
-def _taken(wanted: Iterable[str], given: dict[str, Any]) -> dict[str, Any]:
-    return {name: given[name] for name in wanted if name in given}
-
-
-# The measuring process ----------------------------------------------------------------------------
 
 
 def _rows(
@@ -156,14 +83,14 @@ def measure_stages(images: int, folder: Path, console: Console) -> dict[str, Cos
     costs: dict[str, Cost] = {}
     with running_image_server(served) as server:
         for run_id, suffix in (("first", ""), ("second", ", again")):
-            for stage in _MODULES:
+            for stage in MODULES:
                 order = StageOrder(
                     stage, run_id, str(database), server.base_url, str(folder / "data")
                 )
                 started = time.monotonic()
                 cost = measure(
-                    "benchmarks.memory",
-                    ["--stage", json.dumps(asdict(order))],
+                    "benchmarks.memory_stage",
+                    [json.dumps(asdict(order))],
                     log=folder / f"{run_id}-{stage}.log",
                     timeout_s=_TIMEOUT_S,
                 )
@@ -206,16 +133,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--small", type=int, default=10_000, help="images")
     parser.add_argument("--large", type=int, default=100_000, help="images")
     parser.add_argument("--check", action="store_true", help="fail above the goal")
-    parser.add_argument("--stage", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def main() -> int:
-    """Measure both sizes; or, as the measured process, do one stage."""
+    """Measure both sizes; 1 when that is asked for and a stage is above the goal."""
     options = _options()
-    if options.stage is not None:
-        run_stage_alone(StageOrder(**json.loads(options.stage)))
-        return 0
     console = Console(width=100, highlight=False)
     small = measure_stages(options.small, FOLDER / "memory-small", console)
     large = measure_stages(options.large, FOLDER / "memory-large", console)

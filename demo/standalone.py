@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import requests
@@ -31,47 +32,75 @@ _READY_TIMEOUT_S = 180
 _STOP_TIMEOUT_S = 30
 
 
+@dataclass(frozen=True, slots=True)
+class StandaloneAirflow:
+    """A running Airflow: where its interface is, who may log in, where its results go."""
+
+    address: str
+    user: str
+    password: str
+    data: Path
+
+
 def run_airflow(source: str, port: int, console: Console) -> None:
     """Start everything, say where it is, wait until interrupted, stop everything."""
     catalogue = prepare_catalogue(console)
     folder = FOLDER / "with-interface"
     folder.mkdir(parents=True, exist_ok=True)
-    port = port or _free_port()
-    address = f"http://127.0.0.1:{port}"
     with (
         running_image_server(catalogue.served_folder) as server,
         source_database(source, catalogue, folder, console) as source_uri,
-    ):
-        home = make_airflow_home(
-            folder / "airflow",
-            folder / "data",
+        running_standalone(
+            folder,
             source_uri=source_uri,
             image_base=server.base_url,
-            extra=FETCHING
-            | {
-                "AIRFLOW__API__HOST": "127.0.0.1",
-                "AIRFLOW__API__PORT": str(port),
-                "AIRFLOW__API__BASE_URL": address,
-                "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
-                "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{_USER}:admin",
-            },
-        )
-        password = write_password(home, _USER)
-        log = folder / "airflow.log"
-        log.unlink(missing_ok=True)
-        console.print(f"Airflow: starting (log: {log.relative_to(PROJECT)}) …")
-        if home.airflow("db", "migrate", log=log) or home.airflow(
-            "pools", "set", DOWNLOAD_POOL, "4", "Downloads share the rate per host", log=log
-        ):
-            raise DemoFailedError(f"Airflow could not be prepared; see {log}")
-        with _standalone(home, address, log):
-            console.print(f"\nAirflow is ready: [bold]{address}[/bold]")
-            console.print(f"  user {_USER}, password {password}", highlight=False)
-            console.print(f"  DAG {DAG_ID}: press Trigger; results below {home.data}")
-            console.print("  Stop with Ctrl-C.")
-            with contextlib.suppress(KeyboardInterrupt):
-                signal.sigwait({signal.SIGINT, signal.SIGTERM})
-        console.print("Stopped.")
+            port=port,
+            console=console,
+        ) as airflow,
+    ):
+        console.print(f"\nAirflow is ready: [bold]{airflow.address}[/bold]")
+        console.print(f"  user {airflow.user}, password {airflow.password}", highlight=False)
+        console.print(f"  DAG {DAG_ID}: press Trigger; results below {airflow.data}")
+        console.print("  Stop with Ctrl-C.")
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    console.print("Stopped.")
+
+
+@contextlib.contextmanager
+def running_standalone(
+    folder: Path, *, source_uri: str, image_base: str, console: Console, port: int = 0
+) -> Iterator[StandaloneAirflow]:
+    """`airflow standalone` with its home and data below the folder, healthy, until the block ends.
+
+    Raises DemoFailedError when it does not start.
+    """
+    port = port or _free_port()
+    address = f"http://127.0.0.1:{port}"
+    home = make_airflow_home(
+        folder / "airflow",
+        folder / "data",
+        source_uri=source_uri,
+        image_base=image_base,
+        extra=FETCHING
+        | {
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(port),
+            "AIRFLOW__API__BASE_URL": address,
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{_USER}:admin",
+        },
+    )
+    password = write_password(home, _USER)
+    log = folder / "airflow.log"
+    log.unlink(missing_ok=True)
+    console.print(f"Airflow: starting (log: {log}) …")
+    if home.airflow("db", "migrate", log=log) or home.airflow(
+        "pools", "set", DOWNLOAD_POOL, "4", "Downloads share the rate per host", log=log
+    ):
+        raise DemoFailedError(f"Airflow could not be prepared; see {log}")
+    with _standalone(home, address, log):
+        yield StandaloneAirflow(address, _USER, password, home.data)
 
 
 @contextlib.contextmanager

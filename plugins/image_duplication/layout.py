@@ -116,6 +116,11 @@ def category_state(category_id: int) -> str:
     return f"verdicts/current/category={category_id}/state.json"
 
 
+def category_index() -> str:
+    """The names of all categories that were ever published, by id."""
+    return "verdicts/current/categories.json"
+
+
 def findings_history(run_id: str) -> str:
     """The findings of the variants that one run judged, sorted by category and variant."""
     return f"findings/history/run={safe_name(run_id)}.parquet"

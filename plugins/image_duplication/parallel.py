@@ -36,24 +36,38 @@ Made = TypeVar("Made")
 def map_in_order(
     function: Callable[[Given], Made], batches: Iterable[Given], processes: int
 ) -> Iterator[Made]:
-    """`map`, over processes when more than one is asked for; never many batches ahead."""
+    """`map`, over this process and others when more than one is asked for; never far ahead."""
     if processes > 1 and not may_start_processes():
         logger.info("working in one process: this task's process may not have children")
         processes = 1
     if processes == 1:
         yield from map(function, batches)
         return
+    others = processes - 1
     # Spawned, for a fork copies the locks of threads that the child does not have.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with ProcessPoolExecutor(others, mp_context=context) as pool:
         waiting: deque[Future[Made]] = deque()
         try:
             for batch in batches:
-                waiting.append(pool.submit(function, batch))
-                if len(waiting) > 2 * processes:
+                # This process works too, from the start: others take a while to import.
+                is_for_others = sum(not future.done() for future in waiting) < 2 * others
+                waiting.append(
+                    pool.submit(function, batch) if is_for_others else _work_here(function, batch)
+                )
+                while waiting and (waiting[0].done() or len(waiting) > 2 * processes):
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _work_here(function: Callable[[Given], Made], batch: Given) -> Future[Made]:
+    done: Future[Made] = Future()
+    try:
+        done.set_result(function(batch))
+    except Exception as error:  # kept until its turn, as another process's would be
+        done.set_exception(error)
+    return done

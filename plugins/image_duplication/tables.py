@@ -7,7 +7,7 @@ through the files by (variant_id, image_id).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, Self
 
 import pyarrow as pa
@@ -319,8 +319,10 @@ def _describe_misfit(rows: list[Row], schema: pa.Schema) -> str:
     return "a value does not fit its column"
 
 
-def read_row_groups(storage: Storage, key: str, schema: pa.Schema) -> Iterator[list[Row]]:
-    """The rows of a hand-off, one row group at a time.
+def read_row_groups(
+    storage: Storage, key: str, schema: pa.Schema, columns: Sequence[str] | None = None
+) -> Iterator[list[Row]]:
+    """The rows of a hand-off, one row group at a time; of the columns named, or of all.
 
     Raises MissingArtefactError when there is no such file, SchemaError when it differs.
     """
@@ -328,12 +330,14 @@ def read_row_groups(storage: Storage, key: str, schema: pa.Schema) -> Iterator[l
         file = _open_parquet(source, key)
         check_schema(file.schema_arrow, schema, key)
         for number in range(file.num_row_groups):
-            yield file.read_row_group(number).to_pylist()
+            yield file.read_row_group(number, columns=columns).to_pylist()
 
 
-def read_rows(storage: Storage, key: str, schema: pa.Schema) -> Iterator[Row]:
-    """The rows of a hand-off, one by one."""
-    for group in read_row_groups(storage, key, schema):
+def read_rows(
+    storage: Storage, key: str, schema: pa.Schema, columns: Sequence[str] | None = None
+) -> Iterator[Row]:
+    """The rows of a hand-off, one by one; of the columns named, or of all."""
+    for group in read_row_groups(storage, key, schema, columns):
         yield from group
 
 

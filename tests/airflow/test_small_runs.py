@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from demo.image_server import RunningImageServer, running_image_server
 from image_duplication import layout
@@ -18,6 +17,7 @@ from image_duplication.errors import PermanentError
 from image_duplication.plans import read_plan
 from image_duplication.storage import Storage
 from tests.airflow.conftest import point_at, run_dag
+from tests.airflow.small_catalogue import fill_small_catalogue
 from tests.catalogues import SourceDatabase
 
 CATEGORIES = (11, 12, 13)
@@ -38,40 +38,13 @@ class Scene:
 
 @pytest.fixture
 def scene(airflow_database: None, tmp_path: Path) -> Iterator[Scene]:
-    served = tmp_path / "served"
-    served.mkdir()
-    url = f"sqlite:///{tmp_path / 'source.db'}"
-    database = SourceDatabase(url, url)
-    database.create_tables()
-    for category_id in CATEGORIES:
-        for number in range(4):
-            variant_id = category_id * 100 + number
-            database.add_variant(variant_id, str(category_id))
-            for position in range(1, 4):
-                # The third picture is the first again, so each variant has one finding.
-                shade = variant_id * 3 + (1 if position == 3 else position)
-                name = f"{variant_id}-{position}.png"
-                _draw(shade).save(served / name)
-                database.add_image(
-                    variant_id,
-                    f"{variant_id}-{position}",
-                    position=position,
-                    image_url=f"https://assets-bg.gem.gov.in/{name}",
-                )
-    database.fill()
+    url = fill_small_catalogue(tmp_path, CATEGORIES, variants=4)
     with (
-        running_image_server(served) as server,
+        running_image_server(tmp_path / "served") as server,
         pytest.MonkeyPatch.context() as patch,
     ):
         point_at(patch, tmp_path, url, server.base_url)
-        yield Scene(database, server, Storage(str(tmp_path / "data")))
-
-
-def _draw(seed: int) -> Image.Image:
-    """A picture of 64×64 px with a pattern of its own."""
-    return Image.effect_mandelbrot((64, 64), (-2 + seed % 7 / 5, -1.5, 0.6, 1.5), seed + 3).convert(
-        "RGB"
-    )
+        yield Scene(SourceDatabase(url, url), server, Storage(str(tmp_path / "data")))
 
 
 def test_failing_category_stops_no_other_and_fails_the_run(
@@ -169,3 +142,14 @@ def test_missing_connection_is_named(
     assert run.state == "failed"
     output = capfd.readouterr()
     assert "connection 'gem_staging' cannot be read" in output.out + output.err
+
+
+def test_category_whose_last_variant_left_is_emptied_by_the_next_run(scene: Scene) -> None:
+    assert run_dag().state == "success"
+    assert scene.report(11, "duplicates")
+    scene.database.execute("UPDATE inb_variants SET is_active = 0 WHERE category_id = '11'")
+    run = run_dag()
+    assert run.state == "success"
+    assert scene.report(11, "duplicates") == scene.report(11, "compliance") == []
+    assert len(scene.report(12, "duplicates")) == 4
+    assert read_plan(scene.storage, run.run_id).categories[0].left == 4

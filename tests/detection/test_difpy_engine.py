@@ -364,11 +364,8 @@ def test_search_never_holds_more_pictures_than_difpy_searches_exactly(
 
 @pytest.mark.parametrize("count", [3, 4, 5, 8, 9])
 @pytest.mark.parametrize("bound", [2, 3, 4])
-def test_blocks_hold_every_pair_within_the_bound(
-    count: int, bound: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(difpy_engine, "MAX_SEARCH_IMAGES", bound)
-    blocks = list(difpy_engine._blocks(count))
+def test_blocks_hold_every_pair_within_the_bound(count: int, bound: int) -> None:
+    blocks = list(difpy_engine._blocks(count, bound))
     assert all(len(block) <= bound for block in blocks)
     assert {pair for block in blocks for pair in itertools.combinations(sorted(block), 2)} == set(
         itertools.combinations(range(count), 2)

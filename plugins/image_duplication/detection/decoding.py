@@ -34,7 +34,7 @@ def decode(content: bytes, *, formats: Sequence[str], max_pixels: int) -> Image.
         with warnings.catch_warnings():
             # A warning is no reason to lose a picture; a real fault raises on load.
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(content), formats=formats) as opened:
+            with Image.open(io.BytesIO(content), formats=list(formats)) as opened:
                 if opened.width * opened.height > max_pixels:
                     raise DecodeError(
                         f"{opened.width}x{opened.height} px, at most {max_pixels} pixels allowed"

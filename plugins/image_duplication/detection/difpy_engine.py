@@ -26,6 +26,8 @@ LOOSEST_MSE = 200.0
 MAX_SEARCH_IMAGES = 5_000
 """Above this difPy changes to a search that takes equal pixel sums for duplicates."""
 
+_ERROR_BLOCK_IMAGES = 512  # bounds the memory of the errors: four square tables of floats
+
 _ROTATIONS = (0, 90, 180, 270)
 
 
@@ -37,18 +39,29 @@ def reduce_picture(picture: Image.Image, pixel_size: int) -> Tensor:
 def search_pairs(tensors: Sequence[Tensor]) -> dict[tuple[int, int], float]:
     """The figure of difPy itself for each pair that its search reports, by (lower, higher)."""
     found: dict[tuple[int, int], float] = {}
-    for indices in _blocks(len(tensors)):
+    for indices in _blocks(len(tensors), MAX_SEARCH_IMAGES):
         for first, second, mse in _search({index: tensors[index] for index in indices}):
             pair = (min(first, second), max(first, second))
             found[pair] = min(float(mse), found.get(pair, float(mse)))
     return found
 
 
-def _blocks(count: int) -> Iterable[Sequence[int]]:
-    """Index sets that together hold every pair, none larger than one search may be."""
-    if count <= MAX_SEARCH_IMAGES:
+def find_near_pairs(tensors: Sequence[Tensor]) -> dict[tuple[int, int], tuple[float, int]]:
+    """The pairs that some allowed threshold accepts: correct error and rotation, by index pair."""
+    near = {}
+    for indices in _blocks(len(tensors), _ERROR_BLOCK_IMAGES):
+        errors, rotations = correct_errors([tensors[index] for index in indices])
+        for first, second in np.argwhere(np.triu(errors <= LOOSEST_MSE, k=1)):
+            pair = (indices[first], indices[second])
+            near[pair] = (float(errors[first, second]), int(rotations[first, second]))
+    return near
+
+
+def _blocks(count: int, size: int) -> Iterable[Sequence[int]]:
+    """Index sets in rising order that together hold every pair, none larger than `size`."""
+    if count <= size:
         return [range(count)]
-    half = MAX_SEARCH_IMAGES // 2
+    half = size // 2
     halves = [range(start, min(start + half, count)) for start in range(0, count, half)]
     return ([*one, *other] for one, other in itertools.combinations(halves, 2))
 

@@ -7,9 +7,17 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from image_duplication.detection.difpy_engine import correct_errors, reduce_picture, search_pairs
+from image_duplication.detection.difpy_engine import (
+    correct_errors,
+    find_near_pairs,
+    reduce_picture,
+    search_pairs,
+)
 from image_duplication.detection.evidence import PairEvidence, Picture, Tensor
 from image_duplication.settings import DetectionSettings
+
+_ALL_PAIRS_PICTURES = 64
+"""Up to this many pictures every pair's evidence is kept; pairs grow with the square."""
 
 _BLANK_DEVIATION = 2.0
 """Standard deviation, of 255, below which every channel of a picture shows nothing."""
@@ -40,24 +48,56 @@ def _find_quality_notes(picture: Image.Image, tensor: Tensor, min_side_px: int) 
 
 
 def compare_pictures(pictures: Sequence[Picture]) -> list[PairEvidence]:
-    """Evidence for every pair of one variant's pictures, in the order given."""
+    """Evidence for the pairs of one variant's pictures, in the order given.
+
+    That is every pair, unless the variant has so many pictures that they would be the catalogue's
+    bulk; then it is the pairs that some allowed threshold accepts.
+    """
     if not pictures:
         return []
     tensors = [picture.tensor for picture in pictures]
+    if len(pictures) > _ALL_PAIRS_PICTURES:
+        return _compare_near(pictures, tensors)
     proposed = search_pairs(tensors)
     errors, rotations = correct_errors(tensors)
     return [
-        PairEvidence(
-            first=first,
-            second=second,
-            is_same_content=pictures[first].content_sha256 == pictures[second].content_sha256,
-            is_same_dimensions=_dimensions(pictures[first]) == _dimensions(pictures[second]),
-            difpy_mse=proposed.get((first, second)),
-            mse=float(errors[first, second]),
-            rotation_deg=int(rotations[first, second]),
+        _describe_pair(
+            pictures, pair, proposed.get(pair), float(errors[pair]), int(rotations[pair])
         )
-        for first, second in itertools.combinations(range(len(pictures)), 2)
+        for pair in itertools.combinations(range(len(pictures)), 2)
     ]
+
+
+def _compare_near(pictures: Sequence[Picture], tensors: Sequence[Tensor]) -> list[PairEvidence]:
+    near = find_near_pairs(tensors)
+    involved = sorted({place for pair in near for place in pair})
+    proposed = {
+        (involved[first], involved[second]): difpy_mse
+        for (first, second), difpy_mse in search_pairs([tensors[i] for i in involved]).items()
+    }
+    return [
+        _describe_pair(pictures, pair, proposed.get(pair), mse, rotation_deg)
+        for pair, (mse, rotation_deg) in sorted(near.items())
+    ]
+
+
+def _describe_pair(
+    pictures: Sequence[Picture],
+    pair: tuple[int, int],
+    difpy_mse: float | None,
+    mse: float,
+    rotation_deg: int,
+) -> PairEvidence:
+    first, second = pair
+    return PairEvidence(
+        first=first,
+        second=second,
+        is_same_content=pictures[first].content_sha256 == pictures[second].content_sha256,
+        is_same_dimensions=_dimensions(pictures[first]) == _dimensions(pictures[second]),
+        difpy_mse=difpy_mse,
+        mse=mse,
+        rotation_deg=rotation_deg,
+    )
 
 
 def _dimensions(picture: Picture) -> tuple[int, int]:

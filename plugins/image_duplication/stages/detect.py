@@ -44,7 +44,7 @@ from image_duplication.tables import (
 
 logger = logging.getLogger(__name__)
 
-_BATCH_VARIANTS = 32
+_BATCH_VARIANTS = 16
 _IMAGES_WORTH_A_PROCESS = 400
 _PROGRESS_INTERVAL_S = 10.0
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from image_duplication import layout
+from image_duplication.category_index import read_category_index
 from image_duplication.detection.versions import feature_version
 from image_duplication.errors import ConfigurationError
 from image_duplication.plans import Plan, PlannedCategory, read_plan
@@ -82,7 +83,7 @@ def plan_work(
         logger.info("run %s: keeping its plan", run_id)
         return read_plan(storage, run_id)
     planned_at = now()
-    names, strays = _choose_categories(settings, source, category_ids)
+    names, strays = _choose_categories(storage, settings, source, category_ids)
     # A plan that is there already stops being whole with the first file that is replaced.
     storage.delete(layout.plan_record(run_id))
     rejected = _write_rejected(storage, source, run_id, strays)
@@ -139,7 +140,7 @@ def describe_plan(plan: Plan, settings: Settings, storage: Storage) -> str:
 
 
 def _choose_categories(
-    settings: Settings, source: Source, category_ids: Sequence[int] | None
+    storage: Storage, settings: Settings, source: Source, category_ids: Sequence[int] | None
 ) -> tuple[dict[int, str], list[object]]:
     """Category names by id, and the ids that are no integers: parameter, file, then database."""
     named = _read_categories_file(settings)
@@ -154,7 +155,8 @@ def _choose_categories(
         for missing in sorted(set(chosen) - found.keys()):
             logger.warning("category %s has no active variant in the source", missing)
         return {c: named.get(c) or found.get(c) or "" for c in chosen}, []
-    names: dict[int, str] = {}
+    # A category that has no active variant any more must still have its findings resolved.
+    names = read_category_index(storage)
     strays: list[object] = []
     for row in source.rows("active_categories", ("category_id", "category_name")):
         category_id = read_integer(row["category_id"])

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from image_duplication import layout
 from image_duplication.category_csvs import write_category_csvs
+from image_duplication.category_index import add_to_category_index
 from image_duplication.errors import PermanentError, UnitsFailedError
 from image_duplication.plans import Plan, PlannedCategory, read_plan
 from image_duplication.records import Relation, StageReport
@@ -87,6 +88,7 @@ def publish_run(storage: Storage, settings: Settings, *, run_id: str) -> RunSumm
                 continue
             categories.append(summary)
             logger.info("category %s: %s", category.category_id, summary.verdicts)
+    add_to_category_index(storage, {c.category_id: c.name for c in categories})
     run = RunSummary.of(plan, categories, failed)
     storage.write_json(layout.run_summary(run_id, "json"), run.to_json())
     text = render_text(run)

@@ -1,0 +1,174 @@
+"""The DAG under a real scheduler: sibling runs above the cap, and a category cleared in the UI."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+from rich.console import Console
+
+from demo.image_server import running_image_server
+from demo.standalone import StandaloneAirflow, running_standalone
+from image_duplication import layout
+from image_duplication.plans import read_plan
+from image_duplication.storage import Storage
+from tests.airflow.small_catalogue import fill_small_catalogue
+
+pytestmark = pytest.mark.long
+
+CATEGORIES = range(21, 31)
+TIMEOUT_S = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Airflow's REST API, logged in."""
+
+    address: str
+    token: str
+
+    def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        answer = requests.request(
+            method,
+            f"{self.address}/api/v2/dags/image_duplication/{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {self.token}"},
+            timeout=30,
+        )
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def wait_for_runs(self, count: int) -> dict[str, str]:
+        """States of all runs by id, once so many have ended."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while time.monotonic() < deadline:
+            runs = self.call("GET", "dagRuns")["dag_runs"]
+            states = {run["dag_run_id"]: run["state"] for run in runs}
+            ended = [state for state in states.values() if state in {"success", "failed"}]
+            if len(ended) == len(states) >= count:
+                return states
+            time.sleep(2)
+        raise TimeoutError(f"after {TIMEOUT_S} s the runs are {states}")
+
+    def task_instances(self, run_id: str) -> list[dict[str, Any]]:
+        found = self.call("GET", f"dagRuns/{run_id}/taskInstances?limit=200")
+        instances: list[dict[str, Any]] = found["task_instances"]
+        return instances
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneAirflow]:
+    folder = tmp_path_factory.mktemp("standalone")
+    source_uri = fill_small_catalogue(folder, CATEGORIES, variants=4)
+    with (
+        running_image_server(folder / "served") as server,
+        running_standalone(
+            folder, source_uri=source_uri, image_base=server.base_url, console=Console(quiet=True)
+        ) as standalone,
+    ):
+        yield standalone
+
+
+@pytest.fixture(scope="module")
+def api(airflow: StandaloneAirflow) -> Api:
+    answer = requests.post(
+        f"{airflow.address}/auth/token",
+        json={"username": airflow.user, "password": airflow.password},
+        timeout=30,
+    )
+    answer.raise_for_status()
+    return Api(airflow.address, answer.json()["access_token"])
+
+
+@pytest.fixture(scope="module")
+def finished_runs(api: Api) -> dict[str, str]:
+    """20 units at 8 a run: one run is asked for, its siblings start by themselves."""
+    conf = {"part_size_images": 6, "max_units_per_run": 8}
+    body = {"logical_date": None, "dag_run_id": "capped", "conf": conf}
+    api.call("POST", "dagRuns", body)
+    return api.wait_for_runs(3)
+
+
+@pytest.fixture
+def storage(airflow: StandaloneAirflow) -> Storage:
+    return Storage(str(airflow.data))
+
+
+@pytest.mark.timeout(TIMEOUT_S)
+def test_units_above_the_cap_are_done_by_sibling_runs(
+    finished_runs: dict[str, str], storage: Storage
+) -> None:
+    assert finished_runs == dict.fromkeys(
+        ["capped", "capped__sibling_1", "capped__sibling_2"], "success"
+    )
+    units = {run_id: read_plan(storage, run_id).unit_ids for run_id in finished_runs}
+    assert sorted(len(unit_ids) for unit_ids in units.values()) == [4, 8, 8]
+    done = sorted(unit_id for unit_ids in units.values() for unit_id in unit_ids)
+    assert done == sorted(f"{category}/{part}" for category in CATEGORIES for part in (1, 2))
+    for category in CATEGORIES:
+        assert storage.exists(layout.report(category, "duplicates"))
+
+
+@pytest.mark.timeout(TIMEOUT_S)
+def test_mapped_tasks_carry_the_labels_of_their_categories(
+    finished_runs: dict[str, str], api: Api
+) -> None:
+    labels = {
+        instance["rendered_map_index"]
+        for instance in api.task_instances("capped")
+        if instance["task_id"] == "process_unit.archive_images"
+    }
+    assert labels == {
+        f"{category} Category {category} ({part}/2)"
+        for category in range(21, 25)
+        for part in (1, 2)
+    }
+
+
+@pytest.mark.timeout(TIMEOUT_S)
+def test_cleared_unit_and_publish_run_alone_run_again(
+    finished_runs: dict[str, str], api: Api, storage: Storage
+) -> None:
+    (failing,) = [u for u in read_plan(storage, "capped").unit_ids if u == "22/1"]
+    broken = layout.unit_file("capped", failing, "urls.parquet")
+    before = storage.read_bytes(layout.report(22, "duplicates"))
+    storage.delete(broken)
+    api.call(
+        "POST",
+        "clearTaskInstances",
+        {
+            "dry_run": False,
+            "dag_run_id": "capped",
+            "task_ids": [["process_unit.correct_urls", 2]],
+            "include_downstream": True,
+            "only_failed": False,
+        },
+    )
+    time.sleep(2)
+    states = api.wait_for_runs(3)
+    assert states["capped"] == "success"
+    tries = {
+        (instance["task_id"], instance["map_index"]): instance["try_number"]
+        for instance in api.task_instances("capped")
+    }
+    again = {place for place, number in tries.items() if number > 1}
+    assert again == {
+        *((f"process_unit.{stage}", 2) for stage in STAGES_AFTER_EXTRACT),
+        ("publish_run", -1),
+    }
+    assert storage.exists(broken)
+    assert storage.read_bytes(layout.report(22, "duplicates")) == before
+
+
+STAGES_AFTER_EXTRACT = (
+    "correct_urls",
+    "download_images",
+    "detect_duplicates",
+    "write_report",
+    "archive_images",
+)
