@@ -95,7 +95,7 @@ def write_category_csvs(storage: Storage, category_id: int, *, write_extract: bo
             _EXTRACT_COLUMNS,
             (
                 [row[name] for name in _EXTRACT_COLUMNS]
-                for row in read_rows(storage, images, JUDGED)
+                for row in read_rows(storage, images, JUDGED, _EXTRACT_COLUMNS)
                 if row["status"] != Status.NO_IMAGES
             ),
         )

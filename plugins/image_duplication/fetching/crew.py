@@ -143,11 +143,8 @@ class Crew:
 
     def _start_processes(self) -> None:
         try:
-            # This process takes a share too, and begins while the others still import.
-            *others, own = share_out(self._order, self._processes)
-            for number, order in enumerate(others):
+            for number, order in enumerate(share_out(self._order, self._processes)):
                 self._workers.append(_ProcessWorker(number, order, self._outbox))
-            self._workers.append(_ThreadWorker(len(others), own, self._outbox))
         except OSError as error:
             logger.warning(
                 "cannot start %d download processes (%s); going on in this one",

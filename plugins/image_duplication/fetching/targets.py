@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin
@@ -9,7 +10,7 @@ from urllib.parse import urljoin
 from requests import PreparedRequest, RequestException
 from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError
-from urllib3.util import parse_url
+from urllib3.util import Url, parse_url
 
 from image_duplication.fetching.refusal import Refusal
 from image_duplication.hosts import host_is_allowed
@@ -17,6 +18,15 @@ from image_duplication.records import ReasonCode
 from image_duplication.settings import UrlSettings
 
 _PORTS = {"http": 80, "https": 443}
+
+
+_URLS_KEPT = 2_048  # more than are on their way at once
+
+
+@functools.lru_cache(_URLS_KEPT)
+def read_url(url: str) -> Url:
+    """A URL in its parts; the check and the connection both read it here."""
+    return parse_url(url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +55,7 @@ class Targets:
         try:
             request.prepare_url(url, None)
             prepared_url = str(request.url)
-            parsed = parse_url(prepared_url)
+            parsed = read_url(prepared_url)
         except (RequestException, HTTPError, ValueError) as error:
             raise Refusal(ReasonCode.URL_UNCORRECTABLE, f"not a URL: {error}") from error
         scheme, host = parsed.scheme or "", parsed.host or ""

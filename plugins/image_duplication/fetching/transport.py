@@ -28,10 +28,9 @@ from urllib3.exceptions import (
 )
 from urllib3.util.connection import create_connection
 from urllib3.util.ssl_ import create_urllib3_context
-from urllib3.util.url import parse_url
 
 from image_duplication.fetching.refusal import Refusal
-from image_duplication.fetching.targets import Target
+from image_duplication.fetching.targets import Target, read_url
 from image_duplication.records import ReasonCode
 from image_duplication.settings import DownloadSettings
 
@@ -183,7 +182,7 @@ class _CheckedAdapter(HTTPAdapter):
         self, request: requests.PreparedRequest, *_: Any, **__: Any
     ) -> HTTPConnectionPool:
         """The connections to a request's host, read from its URL as the check did."""
-        parsed = parse_url(str(request.url))
+        parsed = read_url(str(request.url))
         pools: PoolManager = self.poolmanager
         return pools.connection_from_host(parsed.host, parsed.port, parsed.scheme)
 

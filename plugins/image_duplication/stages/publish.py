@@ -220,7 +220,8 @@ def _plan_merge(
 def _read_active(storage: Storage, run_id: str, category_id: int) -> dict[str, None]:
     """The variants that were active when a run was planned, in the source's order."""
     key = layout.plan_variants(run_id, category_id)
-    return {row["variant_id"]: None for row in read_rows(storage, key, PLANNED_VARIANTS)}
+    rows = read_rows(storage, key, PLANNED_VARIANTS, ("variant_id",))
+    return {row["variant_id"]: None for row in rows}
 
 
 def _merged(storage: Storage, merge: _Merge, subject: str) -> Variants:
@@ -260,7 +261,7 @@ def _summarise(
             judged = layout.unit_file(plan.run_id, unit_id, "judged.parquet")
             failed_by_reason.update(
                 row["reason_code"]
-                for row in read_rows(storage, judged, JUDGED)
+                for row in read_rows(storage, judged, JUDGED, ("reason_code",))
                 if row["reason_code"]
             )
     verdicts = Counter(
