@@ -157,7 +157,7 @@ EVIDENCE = pa.schema(
         ("feature_version", pa.string()),
         ("pixel_size", pa.int32()),
         ("same_dimensions", pa.bool_()),  # equal width and height, in either order
-        ("difpy_mse", pa.float64()),  # difPy's own figure, smaller of both directions; null: over
+        ("difpy_mse", pa.float64()),  # difPy's own figure; null: over its usable range
         ("mse", pa.float64()),  # the correct mean squared error, least over four rotations
         ("rotation_deg", pa.int32()),  # of the second picture, anticlockwise, at that error
     ]

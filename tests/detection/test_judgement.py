@@ -10,7 +10,7 @@ from PIL import Image
 
 from image_duplication.detection import compare_pictures, describe_picture, judge_pairs
 from image_duplication.detection.evidence import PairEvidence, Picture
-from image_duplication.detection.versions import feature_version, threshold_version
+from image_duplication.judgement_versions import feature_version, threshold_version
 from image_duplication.records import Engine, Kind
 from image_duplication.settings import DetectionSettings, DifpySettings
 from tests.judged_rows import draw_picture

@@ -12,12 +12,12 @@ import pytest
 import sqlalchemy as sa
 
 from image_duplication import layout
-from image_duplication.detection.versions import feature_version
 from image_duplication.errors import (
     ConfigurationError,
     ImageDuplicationError,
     MissingArtefactError,
 )
+from image_duplication.judgement_versions import feature_version
 from image_duplication.plans import Plan, read_plan, read_unit
 from image_duplication.records import ReasonCode, Scope
 from image_duplication.settings import INCLUDE_VARIABLE, Settings, load_settings

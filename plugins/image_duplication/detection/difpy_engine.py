@@ -2,15 +2,15 @@
 
 difPy 4.2.1 squares differences in 8 bits, which wraps and makes different pictures look equal; it
 tries three rotations in one direction, so a quarter turn depends on the order of the files; and it
-drops pairs when it groups. Here its search runs in both orders on every pair and proposes; the
-correct error decides. A wrapped square is never greater than the true one, so a true match is
-always among its proposals.
+drops pairs when it groups. Here its search runs on every pair, in the other order too where that
+turn is missing, and proposes; the correct error decides. A wrapped square is never greater than the
+true one, so a true match is always among its proposals.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ LOOSEST_MSE = 200.0
 MAX_SEARCH_IMAGES = 5_000
 """Above this difPy changes to a search that takes equal pixel sums for duplicates."""
 
+Pair = tuple[int, int]
+
 _ERROR_BLOCK_IMAGES = 512  # bounds the memory of the errors: four square tables of floats
 
 _ROTATIONS = (0, 90, 180, 270)
@@ -36,17 +38,21 @@ def reduce_picture(picture: Image.Image, pixel_size: int) -> Tensor:
     return np.asarray(picture.resize((pixel_size, pixel_size), resample=Image.Resampling.BICUBIC))
 
 
-def search_pairs(tensors: Sequence[Tensor]) -> dict[tuple[int, int], float]:
-    """The figure of difPy itself for each pair that its search reports, by (lower, higher)."""
-    found: dict[tuple[int, int], float] = {}
+def search_pairs(tensors: Sequence[Tensor], turned: Collection[Pair] = ()) -> dict[Pair, float]:
+    """The figure of difPy itself for each pair that its search reports, by (lower, higher).
+
+    The pairs of `turned` are compared in the other order as well, which is the only way for difPy
+    to see a second picture that is turned by 270 degrees.
+    """
+    found: dict[Pair, float] = {}
     for indices in _blocks(len(tensors), MAX_SEARCH_IMAGES):
-        for first, second, mse in _search({index: tensors[index] for index in indices}):
+        for first, second, mse in _search({index: tensors[index] for index in indices}, turned):
             pair = (min(first, second), max(first, second))
             found[pair] = min(float(mse), found.get(pair, float(mse)))
     return found
 
 
-def find_near_pairs(tensors: Sequence[Tensor]) -> dict[tuple[int, int], tuple[float, int]]:
+def find_near_pairs(tensors: Sequence[Tensor]) -> dict[Pair, tuple[float, int]]:
     """The pairs that some allowed threshold accepts: correct error and rotation, by index pair."""
     near = {}
     for indices in _blocks(len(tensors), _ERROR_BLOCK_IMAGES):
@@ -66,9 +72,9 @@ def _blocks(count: int, size: int) -> Iterable[Sequence[int]]:
     return ([*one, *other] for one, other in itertools.combinations(halves, 2))
 
 
-def _search(tensors: dict[int, Tensor]) -> list[tuple[int, int, float]]:
+def _search(tensors: dict[int, Tensor], turned: Collection[Pair]) -> list[tuple[int, int, float]]:
     search = _Search(
-        _Pictures(tensors),
+        _Pictures(tensors, turned),
         similarity=LOOSEST_MSE,
         rotate=True,
         same_dim=False,
@@ -81,7 +87,11 @@ def _search(tensors: dict[int, Tensor]) -> list[tuple[int, int, float]]:
 class _Pictures:
     """What difPy's search reads of a difPy build; ours is made without a process pool."""
 
-    def __init__(self, tensors: dict[int, Tensor]) -> None:
+    def __init__(self, tensors: dict[int, Tensor], turned: Collection[Pair]) -> None:
+        self.pairs = [
+            *itertools.combinations(tensors, 2),
+            *((second, first) for first, second in turned if {first, second} <= tensors.keys()),
+        ]
         self._tensor_dictionary = tensors
         self._id_to_shape_dictionary = {index: tensor.shape for index, tensor in tensors.items()}
         self._filename_dictionary = {index: str(index) for index in tensors}
@@ -99,11 +109,8 @@ class _Search(dif.search):  # type: ignore[misc]
     found: list[tuple[int, int, float]]
 
     def _search_union(self) -> dict[int, list[Any]]:
-        indices = list(self._search__difpy_obj._tensor_dictionary)
-        orders = itertools.chain(
-            itertools.combinations(indices, 2), itertools.combinations(indices[::-1], 2)
-        )
-        self.found = [match for pair in orders if (match := self._find_matches(pair))]
+        pairs = self._search__difpy_obj.pairs
+        self.found = [match for pair in pairs if (match := self._find_matches(pair))]
         return {}
 
 

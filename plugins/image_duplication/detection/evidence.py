@@ -31,7 +31,7 @@ class Picture:
 class PairEvidence:
     """Two pictures compared; `first` and `second` are their places in the variant's order.
 
-    `difpy_mse` is difPy's own figure, the smaller of both directions, None above its usable range;
+    `difpy_mse` is difPy's own figure, None above its usable range;
     `mse` is the correct mean squared error, least over four rotations, and `rotation_deg` the
     anticlockwise rotation of the second picture that gives it.
     """

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from PIL import Image
 
 from image_duplication.detection.difpy_engine import (
+    LOOSEST_MSE,
     correct_errors,
     find_near_pairs,
     reduce_picture,
@@ -18,6 +19,9 @@ from image_duplication.settings import DetectionSettings
 
 _ALL_PAIRS_PICTURES = 64
 """Up to this many pictures every pair's evidence is kept; pairs grow with the square."""
+
+_UNSEEN_TURN_DEG = 270
+"""The turn of the second picture that difPy tries only when it is given as the first."""
 
 _BLANK_DEVIATION = 2.0
 """Standard deviation, of 255, below which every channel of a picture shows nothing."""
@@ -58,23 +62,29 @@ def compare_pictures(pictures: Sequence[Picture]) -> list[PairEvidence]:
     tensors = [picture.tensor for picture in pictures]
     if len(pictures) > _ALL_PAIRS_PICTURES:
         return _compare_near(pictures, tensors)
-    proposed = search_pairs(tensors)
     errors, rotations = correct_errors(tensors)
+    pairs = list(itertools.combinations(range(len(pictures)), 2))
+    turned = [p for p in pairs if rotations[p] == _UNSEEN_TURN_DEG and errors[p] <= LOOSEST_MSE]
+    proposed = search_pairs(tensors, turned)
     return [
         _describe_pair(
             pictures, pair, proposed.get(pair), float(errors[pair]), int(rotations[pair])
         )
-        for pair in itertools.combinations(range(len(pictures)), 2)
+        for pair in pairs
     ]
 
 
 def _compare_near(pictures: Sequence[Picture], tensors: Sequence[Tensor]) -> list[PairEvidence]:
     near = find_near_pairs(tensors)
     involved = sorted({place for pair in near for place in pair})
-    proposed = {
-        (involved[first], involved[second]): difpy_mse
-        for (first, second), difpy_mse in search_pairs([tensors[i] for i in involved]).items()
-    }
+    among = {place: number for number, place in enumerate(involved)}
+    turned = [
+        (among[first], among[second])
+        for (first, second), (_, rotation_deg) in near.items()
+        if rotation_deg == _UNSEEN_TURN_DEG
+    ]
+    found = search_pairs([tensors[place] for place in involved], turned)
+    proposed = {(involved[first], involved[second]): mse for (first, second), mse in found.items()}
     return [
         _describe_pair(pictures, pair, proposed.get(pair), mse, rotation_deg)
         for pair, (mse, rotation_deg) in sorted(near.items())

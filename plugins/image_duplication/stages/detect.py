@@ -25,8 +25,8 @@ from image_duplication.detection import (
     group_images,
     judge_pairs,
 )
-from image_duplication.detection.versions import feature_version, threshold_version
 from image_duplication.errors import MissingArtefactError
+from image_duplication.judgement_versions import feature_version, threshold_version
 from image_duplication.parallel import count_processes, map_in_order
 from image_duplication.pictures import find_picture
 from image_duplication.records import Kind, ReasonCode, Role, StageReport, Status

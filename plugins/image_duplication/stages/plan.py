@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 
 from image_duplication import layout
 from image_duplication.category_index import read_category_index
-from image_duplication.detection.versions import feature_version
 from image_duplication.errors import ConfigurationError
+from image_duplication.judgement_versions import feature_version
 from image_duplication.plans import Plan, PlannedCategory, read_plan
 from image_duplication.queries import Source
 from image_duplication.records import ReasonCode, Scope, Verdict
