@@ -9,7 +9,8 @@ category and archives every picture.
 unit runs through `extract_images → correct_urls → download_images → detect_duplicates →
 write_report → archive_images`. `publish_run` assembles each category's files from its parts and its
 previous state, and writes the summary of the run; it fails, after all is written, when a unit
-failed. `start_sibling_runs` starts further runs when there are more units than one run maps.
+failed. `list_sibling_runs` and `start_sibling_runs` start further runs, whose plan is written
+already, when there are more units than one run maps.
 
 **Idempotent.** Plan and extract are written once per run; any task may be cleared at any time and
 gives equal files. One failing category does not stop another.
@@ -26,7 +27,7 @@ gives equal files. One failing category does not stop another.
 | `part_size_images` | images | empty | larger categories are split |
 | `max_units_per_run` | units | empty | more units go to sibling runs |
 | `plan_only` | | off | print what the run would cost, and stop |
-| `take_new_snapshot` | | off | a cleared task reads the source again |
+| `take_new_snapshot` | | off | set at the start: a cleared or retried task reads the source again |
 
 **Where progress is kept.** Below the storage root, `runs/<run>/`; nothing in Airflow variables.
 """

@@ -133,8 +133,8 @@ def _show_result(
     if missed:
         console.print(
             "What is missed is what difPy cannot see: it compares whole pictures, reduced to a few "
-            "pixels, turned by quarter turns. Mirrored, cropped, framed, stamped or recoloured "
-            "copies look different to it."
+            "pixels, turned by quarter turns. Mirrored, cropped, framed, stamped, recoloured or "
+            "clearly brighter or darker copies look different to it."
         )
     console.print("\nLook at:")
     example = category_ids[0]
@@ -150,7 +150,7 @@ def _show_result(
     path = FOLDER / "summary.json"
     path.write_text(json.dumps(_summary(run, score, source, seconds), indent=2, ensure_ascii=False))
     console.print(
-        f"  {'all of the above':24}", str(path.relative_to(PROJECT)), f"({seconds:.0f} s)"
+        f"  {'planted and found':24}", str(path.relative_to(PROJECT)), f"({seconds:.0f} s)"
     )
     return path
 

@@ -34,7 +34,7 @@ if ! "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-
     stop "pip could not install $lock; its own words are above and in $log."
 fi
 
-# Makes `python -m image_duplication` work from any folder. The path is relative to the file, so the
+# Makes `import image_duplication` work from any folder. The path is relative to the file, so the
 # checkout may be moved.
 site_packages=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 "$venv/bin/python" - "$site_packages" <<'PYTHON'

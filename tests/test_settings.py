@@ -37,7 +37,7 @@ def test_settings_have_their_defaults_when_the_file_states_nothing(include: Path
 
     assert settings.include == include
     assert settings.policy.required_pictures == 3
-    assert settings.plan.max_units_per_run == 1_000
+    assert settings.plan.max_units_per_run == 200
     assert settings.detection.engines == (Engine.IDENTICAL, Engine.DIFPY)
     assert settings.report.write_extract_csv is True
 

@@ -125,9 +125,9 @@ def test_text_shows_categories_reasons_kinds_verdicts_stages_and_failures() -> N
         "Run run 1, scope full",
         "7 Chairs",
         "8 Tables",
-        "images failed, by reason: not_found 5, timed_out 1",
-        "findings by kind: identical 4, same_picture 2, transformed 6",
-        "verdicts: compliant 7, short_by_1 2, short_by_2 10, undecided 1",
+        "images of this run that failed, by reason: not_found 5, timed_out 1",
+        "findings of the whole categories, by kind: identical 4, same_picture 2, transformed 6",
+        "verdicts of the whole categories: compliant 7, short_by_1 2, short_by_2 10, undecided 1",
         "units failed: 7/2 at download_images",
         "units degraded: 7/1",
     ):
@@ -153,7 +153,7 @@ def test_text_shows_categories_reasons_kinds_verdicts_stages_and_failures() -> N
 
 def test_text_says_none_where_nothing_was_counted() -> None:
     text = render_text(make_run())
-    assert "findings by kind: none" in text
+    assert "findings of the whole categories, by kind: none" in text
     assert "units failed" not in text
     assert "units degraded" not in text
 

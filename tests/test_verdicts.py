@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from image_duplication.records import ReasonCode
 from image_duplication.verdicts import Judgement, judge_variant
 from tests.judged_rows import expected_verdict, judged_variant
 
@@ -75,6 +76,7 @@ def test_verdict_counts_a_group_with_one_usable_member_once() -> None:
         images=5,
         distinct_usable=3,
         unjudged=0,
+        unfetched=0,
         redundant=2,
     )
 
@@ -86,6 +88,7 @@ def test_verdict_of_a_variant_without_images_counts_none() -> None:
         images=0,
         distinct_usable=0,
         unjudged=0,
+        unfetched=0,
         redundant=0,
     )
 
@@ -123,3 +126,12 @@ def test_verdict_equals_the_written_formula(
         judgement.unjudged,
         judgement.redundant,
     ) == (images, distinct, failures, sum(sizes) - len(sizes))
+
+
+def test_verdict_counts_what_another_request_may_fetch() -> None:
+    rows = judged_variant("v", [["1"]], failed=["2", "3", "4"])
+    rows[1]["reason_code"] = ReasonCode.TIMED_OUT
+    rows[2]["reason_code"] = ReasonCode.SERVER_FAILED
+    rows[3]["reason_code"] = ReasonCode.NOT_FOUND
+    judgement = judge_variant(rows, required=3)
+    assert (judgement.unjudged, judgement.unfetched) == (3, 2)

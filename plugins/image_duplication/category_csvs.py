@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 from image_duplication import layout
 from image_duplication.csv_files import write_csv
 from image_duplication.records import Action, Relation, Status
@@ -48,6 +51,7 @@ _COMPLIANCE_COLUMNS = (
     "distinct_usable",
     "unjudged",
     "redundant",
+    "threshold_version",
     "judged_at",
     "run_id",
 )
@@ -55,8 +59,14 @@ _COMPLIANCE_COLUMNS = (
 _EXTRACT_COLUMNS = (*SOURCE_COLUMNS, "status", "reason_code", "corrected_url")
 
 
-def write_category_csvs(storage: Storage, category_id: int, *, write_extract: bool) -> None:
-    """Write the reports of a category, and its source rows if asked, from its current state."""
+def write_category_csvs(
+    storage: Storage, category_id: int, *, not_judged: Sequence[str], write_extract: bool
+) -> None:
+    """Write the reports of a category, and its source rows if asked, from its current state.
+
+    `not_judged` are active variants without any verdict, because the units that were to judge them
+    failed: the report says so.
+    """
     findings = layout.current("findings", category_id)
     verdicts = layout.current("verdicts", category_id)
     write_csv(
@@ -68,23 +78,28 @@ def write_category_csvs(storage: Storage, category_id: int, *, write_extract: bo
             for row in read_rows(storage, findings, FINDINGS)
         ),
     )
-    links: dict[str, list[str]] = {}
+    links: dict[tuple[str | None, str | None], list[str]] = {}
     for row in read_rows(storage, findings, FINDINGS):
         if row["relation"] == Relation.DUPLICATE:
-            links.setdefault(row["catalogue_id"] or "", []).append(_find_redundant(row)[1] or "")
+            # Variants without a catalogue entry are not one entry.
+            entry = (row["catalogue_id"], None if row["catalogue_id"] else row["variant_id"])
+            links.setdefault(entry, []).append(_find_redundant(row)[1] or "")
     write_csv(
         storage,
         layout.report(category_id, "summary"),
         ("catalogue_id", "duplicate_links", "No.of Duplicates"),
-        ((catalogue_id, found, len(found)) for catalogue_id, found in links.items()),
+        ((catalogue_id, found, len(found)) for (catalogue_id, _), found in links.items()),
     )
     write_csv(
         storage,
         layout.report(category_id, "compliance"),
         _COMPLIANCE_COLUMNS,
-        (
-            [row[name] for name in _COMPLIANCE_COLUMNS]
-            for row in read_rows(storage, verdicts, VERDICTS)
+        itertools.chain(
+            (
+                [row[name] for name in _COMPLIANCE_COLUMNS]
+                for row in read_rows(storage, verdicts, VERDICTS)
+            ),
+            (_not_judged_row(category_id, variant_id) for variant_id in not_judged),
         ),
     )
     if write_extract:
@@ -108,3 +123,13 @@ def _find_redundant(finding: Row) -> tuple[str | None, str | None]:
     if finding["action"] == Action.REMOVE_BASE:
         return finding["base_image_id"], finding["base_url"]
     return None, None
+
+
+def _not_judged_row(category_id: int, variant_id: str) -> list[object]:
+    known = {
+        "category_id": category_id,
+        "variant_id": variant_id,
+        "verdict": "not_judged",
+        "reason": "unit_failed",
+    }
+    return [known.get(name) for name in _COMPLIANCE_COLUMNS]

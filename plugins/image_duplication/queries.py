@@ -46,15 +46,13 @@ class Source:
         self._fetch_rows = fetch_rows
 
     def __enter__(self) -> Self:
-        """Connect, so that a connection that cannot work fails here and says why."""
+        """Read the address; the first statement connects."""
         try:
             self._engine = self._make_engine()
         except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
             raise ConfigurationError(
                 f"connection {self._name!r} is not a usable database address: {error}"
             ) from error
-        with self._explained("connect"), self._engine.connect():
-            pass
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -63,8 +63,9 @@ class PlanSettings(_Section):
 
     part_size_images: int = Field(20_000, ge=1)
     """Images in one part; a larger category is split between variants."""
-    max_units_per_run: int = Field(1_000, ge=1, le=1_024)
-    """Airflow's own limit (`core.max_map_length`) is 1,024; further units go to sibling runs."""
+    max_units_per_run: int = Field(200, ge=1, le=1_024)
+    """Further units go to sibling runs. Airflow's own limit (`core.max_map_length`) is 1,024, but
+    its scheduler slows down with the number of mapped tasks: see docs/benchmarks.md."""
     categories_file: str | None = None
     """CSV with `name` and `id` columns, relative to include/config; None: ask the database."""
     seconds_per_image: float = Field(0.02, gt=0)
@@ -114,13 +115,15 @@ class DownloadSettings(_Section):
     """Longest wait between attempts, whatever `Retry-After` asks for."""
     max_redirects: int = Field(3, ge=0, le=20)
     max_bytes: int = Field(20 * 1024 * 1024, ge=1_024)
-    max_pixels: int = Field(60_000_000, ge=1_024)
+    max_pixels: int = Field(40_000_000, ge=1_024)
     formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
     """Pillow's names of the formats that are accepted."""
     private_hosts: tuple[str, ...] = ()
     """Hosts that may resolve to a private or loopback address."""
     max_failed_share: float = Field(0.2, ge=0, le=1)
-    """Of a unit's requests; above it the unit is retried, then goes on as degraded."""
+    """Of a unit's pictures; above it the unit is retried, then goes on as degraded."""
+    tolerated_failures: int = Field(3, ge=0)
+    """Failed pictures of a unit that are never too many, whatever their share."""
     user_agent: str = Field("GeM-ImageDuplication/0.1 (catalogue quality check)", min_length=1)
 
 

@@ -23,7 +23,6 @@ MAX_ID_LENGTH = 255
 
 _SAFE_DIGITS = 18  # any number of so many digits fits 64 bits
 _WIDEST_NUMBER = 10**65  # MySQL's DECIMAL has 65 digits at most
-_MAX_DIGITS = 18  # of a number that surely fits 64 bits
 
 _SIGNED = ("image_id", "position", "image_url", "updated_at")
 

@@ -6,6 +6,7 @@ Keys are relative paths with `/`; every path of the project is made in `layout`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import stat
@@ -17,7 +18,12 @@ from typing import IO, Any, cast
 from fsspec.implementations.local import LocalFileSystem
 from upath import UPath
 
-from image_duplication.errors import ConfigurationError, MissingArtefactError, StorageError
+from image_duplication.errors import (
+    ConfigurationError,
+    MissingArtefactError,
+    SchemaError,
+    StorageError,
+)
 
 
 class Storage:
@@ -82,30 +88,31 @@ class Storage:
 
         `durable` forces a local file to disk before it gets its name.
         """
-        with _reported("write", key):
-            if self._is_local:
-                with self._writing_local(key, durable=durable) as sink:
-                    yield sink
-            else:
-                with self._writing_object(key) as sink:
-                    yield sink
+        if self._is_local:
+            with self._writing_local(key, durable=durable) as sink:
+                yield sink
+        else:
+            with self._writing_object(key) as sink:
+                yield sink
 
     @contextlib.contextmanager
     def _writing_local(self, key: str, *, durable: bool) -> Iterator[IO[bytes]]:
         target = self.path(key)
         temporary = f"{target}.{uuid.uuid4().hex[:12]}.part"
+        with _reported("write", key):
+            try:
+                file = open(temporary, "wb")  # noqa: SIM115 - closed below, on either way out
+            except FileNotFoundError:
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                file = open(temporary, "wb")  # noqa: SIM115
         try:
-            file = open(temporary, "wb")  # noqa: SIM115 - closed below, on either way out
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            file = open(temporary, "wb")  # noqa: SIM115
-        try:
-            with file:
+            with file, _full_disk_reported(key):
                 yield file
                 file.flush()
                 if durable:
                     os.fsync(file.fileno())
-            os.replace(temporary, target)
+            with _reported("write", key):
+                os.replace(temporary, target)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
@@ -116,9 +123,11 @@ class Storage:
         # An object that is written in place may appear half-written: some stores show it at once,
         # and some complete the upload when an abandoned writer is collected.
         with tempfile.NamedTemporaryFile() as aside:
-            yield cast("IO[bytes]", aside)
-            aside.flush()
-            self._fs.put_file(aside.name, self.path(key))
+            with _full_disk_reported(key):
+                yield cast("IO[bytes]", aside)
+                aside.flush()
+            with _reported("write", key):
+                self._fs.put_file(aside.name, self.path(key))
 
     def write_bytes(self, key: str, content: bytes, *, durable: bool = True) -> None:
         """Write a whole file, replacing what is there."""
@@ -126,8 +135,11 @@ class Storage:
             sink.write(content)
 
     def read_json(self, key: str) -> Any:
-        """The JSON value in a file."""
-        return json.loads(self.read_bytes(key))
+        """The JSON value in a file. Raises SchemaError when it holds none."""
+        try:
+            return json.loads(self.read_bytes(key))
+        except ValueError as error:
+            raise SchemaError(f"{key}: not a JSON file: {error}") from error
 
     def write_json(self, key: str, value: Any) -> None:
         """Write a JSON value, readable and in stable order."""
@@ -164,6 +176,20 @@ class Storage:
         with _reported("list", key), contextlib.suppress(FileNotFoundError):
             return sorted(str(p).rsplit("/", 1)[-1] for p in self._fs.ls(self.path(key), False))
         return []
+
+
+_DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG}
+
+
+@contextlib.contextmanager
+def _full_disk_reported(key: str) -> Iterator[None]:
+    """Turn a fault of the disk into this project's error; what else the block raises is its own."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _DISK_FAULTS:
+            raise StorageError(f"cannot write {key!r}: {error}") from error
+        raise
 
 
 @contextlib.contextmanager

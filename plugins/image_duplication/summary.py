@@ -158,9 +158,9 @@ def render_text(run: RunSummary) -> str:
     console.print(_category_table(run))
     totals = run.totals()
     for title, counts in (
-        ("images failed, by reason", totals["failed_by_reason"]),
-        ("findings by kind", totals["findings_by_kind"]),
-        ("verdicts", totals["verdicts"]),
+        ("images of this run that failed, by reason", totals["failed_by_reason"]),
+        ("findings of the whole categories, by kind", totals["findings_by_kind"]),
+        ("verdicts of the whole categories", totals["verdicts"]),
     ):
         console.print(f"{title}: {_list_counts(counts)}", markup=False)
     console.print(_stage_table(totals["stages"]))
@@ -182,7 +182,7 @@ def _category_table(run: RunSummary) -> Table:
         box=box.ASCII2, title=Text(f"Run {run.run_id}, scope {run.scope}"), title_justify="left"
     )
     table.add_column("category", overflow="fold")
-    for heading in ("variants", "images", "corrected", "fetched", "failed", "findings", "short"):
+    for heading in ("variants", "images", "corrected", "downloaded", "failed", "findings", "short"):
         table.add_column(heading, justify="right")
     for category in run.categories:
         table.add_row(

@@ -206,6 +206,7 @@ VERDICTS = pa.schema(
         ("images", pa.int32()),
         ("distinct_usable", pa.int32()),
         ("unjudged", pa.int32()),
+        ("unfetched", pa.int32()),  # of the unjudged, those that another request may fetch
         ("redundant", pa.int32()),
         ("signature", pa.string()),
         ("feature_version", pa.string()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from image_duplication.records import Role, Verdict
+from image_duplication.records import ReasonCode, Role, Verdict
 from image_duplication.tables import Row
 
 
@@ -18,6 +18,7 @@ class Judgement:
     images: int
     distinct_usable: int
     unjudged: int
+    unfetched: int
     redundant: int
 
 
@@ -29,6 +30,9 @@ def judge_variant(rows: Sequence[Row], *, required: int) -> Judgement:
     """
     images = sum(row["role"] != Role.ABSENT for row in rows)
     unjudged = sum(row["role"] == Role.UNJUDGED for row in rows)
+    unfetched = sum(
+        bool(row["reason_code"]) and ReasonCode(row["reason_code"]).is_retryable for row in rows
+    )
     # A group counts once, and counts as usable when any of its members is.
     usable = {row["base_image_id"] for row in rows if row["is_usable"]}
     redundant = sum(row["role"] == Role.DUPLICATE for row in rows)
@@ -42,7 +46,7 @@ def judge_variant(rows: Sequence[Row], *, required: int) -> Judgement:
         reason = "duplicate_images" if redundant else "unusable_images"
     else:
         verdict, reason = str(Verdict.UNDECIDED), "images_not_judged"
-    return Judgement(verdict, reason, images, distinct, unjudged, redundant)
+    return Judgement(verdict, reason, images, distinct, unjudged, unfetched, redundant)
 
 
 def _short(missing: int) -> str:

@@ -22,8 +22,9 @@ def open_source(settings: Settings) -> Source:
         url = hook.get_uri()
     except (AirflowException, AirflowRuntimeError) as error:
         raise ConfigurationError(
-            f"connection {SOURCE_CONNECTION!r} cannot be read: {error}. Define it, e.g. with "
-            f"AIRFLOW_CONN_{SOURCE_CONNECTION.upper()}=mysql://user:password@host/gem_staging"
+            f"connection {SOURCE_CONNECTION!r} cannot be read: {error}. Expected: defined, and of "
+            f"type mysql or sqlite, e.g. AIRFLOW_CONN_{SOURCE_CONNECTION.upper()}="
+            "mysql://user:password@host/gem_staging"
         ) from error
     except (AttributeError, TypeError, ValueError, ImportError) as error:
         raise ConfigurationError(

@@ -82,8 +82,8 @@ PARAMS = {
         False,
         type="boolean",
         title="Take a new snapshot",
-        description="When a task of this run is cleared: plan and extract again from the source, "
-        "instead of keeping what the run had read.",
+        description="Chosen when the run is started: a task of it that is cleared or retried "
+        "plans and extracts from the source again, instead of keeping what the run had read.",
     ),
 }
 

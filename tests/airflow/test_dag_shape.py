@@ -58,6 +58,10 @@ def test_dag_file_parses_in_half_a_second_beyond_airflow(parse_cost: dict[str, A
     assert parse_cost["seconds"] < 0.5
 
 
+def test_dag_file_imports_no_heavy_library_when_parsed(parse_cost: dict[str, Any]) -> None:
+    assert parse_cost["heavy"] == []
+
+
 def test_dag_file_touches_no_network_database_or_data_when_parsed(
     parse_cost: dict[str, Any],
 ) -> None:

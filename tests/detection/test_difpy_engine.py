@@ -288,10 +288,14 @@ def make_tensors(count: int, seed: int = 0) -> list[Tensor]:
     return list(np.random.default_rng(seed).integers(0, 256, (count, 10, 10, 3), dtype=np.uint8))
 
 
+def every_pair(count: int) -> list[tuple[int, int]]:
+    return list(itertools.combinations(range(count), 2))
+
+
 def test_adapter_runs_difpys_own_search_on_every_pair_and_turned_ones_both_ways(
     calls: Calls,
 ) -> None:
-    search_pairs(make_tensors(6), turned=[(1, 4)])
+    search_pairs(make_tensors(6), [*every_pair(6), (4, 1)])
     assert calls.searches == [6]
     assert calls.pairs == [*itertools.combinations(range(6), 2), (4, 1)]
     assert calls.errors == 16
@@ -314,7 +318,7 @@ def test_a_match_needs_difpys_own_answer(tmp_path: Path, monkeypatch: pytest.Mon
 def test_difpys_own_figure_is_what_its_search_says() -> None:
     tensors = make_tensors(5)
     turned = [(0, 1), (2, 4)]
-    found = search_pairs(tensors, turned)
+    found = search_pairs(tensors, [*every_pair(5), *((b, a) for a, b in turned)])
     assert found.keys() == set(itertools.combinations(range(5), 2))
     for (first, second), figure in found.items():
         one, other = tensors[first], tensors[second]
@@ -327,7 +331,7 @@ def test_difpys_own_figure_is_what_its_search_says() -> None:
 def test_difpys_own_figure_is_missing_above_its_range(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = [np.full((10, 10, 3), value, np.uint8) for value in (0, 15, 128)]
     # 15² = 225 is over the range; 128² and 113² wrap to 0 and 225.
-    assert search_pairs(steps) == {(0, 2): 0.0}
+    assert search_pairs(steps, every_pair(3)) == {(0, 2): 0.0}
     assert LOOSEST_MSE == 200
 
 
@@ -341,13 +345,13 @@ def test_adapter_starts_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_adapter_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    search_pairs(make_tensors(3))
+    search_pairs(make_tensors(3), every_pair(3))
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("count", [0, 1], ids=["none", "one"])
 def test_search_of_less_than_two_pictures_finds_nothing(count: int) -> None:
-    assert search_pairs(make_tensors(count)) == {}
+    assert search_pairs(make_tensors(count), every_pair(count)) == {}
 
 
 def test_search_never_holds_more_pictures_than_difpy_searches_exactly(
@@ -355,11 +359,11 @@ def test_search_never_holds_more_pictures_than_difpy_searches_exactly(
 ) -> None:
     assert difpy_engine.MAX_SEARCH_IMAGES == 5_000
     tensors = make_tensors(23)
-    whole = search_pairs(tensors)
+    whole = search_pairs(tensors, every_pair(len(tensors)))
     calls.searches.clear()
     calls.pairs.clear()
     monkeypatch.setattr(difpy_engine, "MAX_SEARCH_IMAGES", 7)
-    assert search_pairs(tensors) == whole
+    assert search_pairs(tensors, every_pair(len(tensors))) == whole
     assert len(calls.searches) > 1
     assert max(calls.searches) <= 7
     assert {frozenset(pair) for pair in calls.pairs} == {
@@ -428,7 +432,7 @@ def test_correct_errors_prefer_no_turn_when_a_turn_is_no_better() -> None:
 @given(arrays(np.uint8, (2, 6, 6, 3)))
 def test_wrapped_figure_is_never_greater_than_the_correct_one(pair: np.ndarray) -> None:
     errors, _ = correct_errors(list(pair))
-    found = search_pairs(list(pair))
+    found = search_pairs(list(pair), every_pair(2))
     if errors[0, 1] <= LOOSEST_MSE:
         assert found[0, 1] <= errors[0, 1] + 1e-9
 

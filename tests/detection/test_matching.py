@@ -45,6 +45,13 @@ def test_many_pictures_give_the_same_matches_as_all_pairs(monkeypatch: pytest.Mo
     }
 
 
+def test_a_thousand_copies_of_one_file_are_a_thousand_pairs() -> None:
+    (picture,) = draw_pictures(1, {})
+    evidence = compare_pictures([picture] * 1_000)
+    assert [(pair.first, pair.second) for pair in evidence] == [(0, n) for n in range(1, 1_000)]
+    assert len(judge_pairs(evidence, DetectionSettings(engines=("difpy",)))) == 999
+
+
 def test_a_thousand_pictures_of_one_variant_take_seconds_not_minutes() -> None:
     pictures = draw_pictures(1_000, {999: 0, 500: 499})
     started = time.process_time()

@@ -221,10 +221,11 @@ def test_download_is_equal_when_a_degraded_unit_is_cleared_with_the_server_gone(
 ) -> None:
     messy(server)
     write_urls(storage, server, 5)
-    assert download(storage, is_last_attempt=True).is_degraded
+    settings = quick_settings({"tolerated_failures": 0, "max_attempts": 1})
+    assert download(storage, settings, is_last_attempt=True).is_degraded
     before = storage.read_bytes(key("downloads.parquet"))
     server.stop()
-    assert download(storage, quick_settings({"max_attempts": 1})).is_degraded
+    assert download(storage, settings).is_degraded
     assert storage.read_bytes(key("downloads.parquet")) == before
 
 
@@ -366,7 +367,9 @@ def test_download_raises_when_too_many_fail_and_a_retry_could_help(
         server.routes[f"/{number}.jpg"] = says(status=500)
     server.routes["/3.jpg"] = says(status=404)
     write_urls(storage, server, 10)
-    settings = quick_settings({"max_failed_share": 0.25, "max_attempts": 1})
+    settings = quick_settings(
+        {"max_failed_share": 0.25, "tolerated_failures": 0, "max_attempts": 1}
+    )
     with pytest.raises(DownloadShareError) as caught:
         download(storage, settings)
     assert str(caught.value) == (
@@ -380,6 +383,30 @@ def test_download_raises_when_too_many_fail_and_a_retry_could_help(
     assert not report.is_degraded
     assert (report.counts["failed"], report.counts["reused"]) == (2, 7)
     assert journal_files(storage) == []
+
+
+def test_download_states_the_latest_failure_of_a_picture(
+    storage: Storage, server: HostileServer
+) -> None:
+    server.otherwise = says(status=503)
+    write_urls(storage, server, 4)
+    settings = quick_settings({"max_attempts": 1})
+    with pytest.raises(DownloadShareError):
+        download(storage, settings)
+    server.otherwise = says(status=404)
+    assert download(storage, settings).is_degraded
+    assert [found["reason_code"] for found in rows_of(storage)] == [ReasonCode.NOT_FOUND] * 4
+
+
+def test_download_does_not_retry_for_a_few_failures_of_a_small_unit(
+    storage: Storage, server: HostileServer
+) -> None:
+    for number in range(3):
+        server.routes[f"/{number}.jpg"] = says(status=500)
+    write_urls(storage, server, 4)
+    report = download(storage, quick_settings({"max_attempts": 1}))
+    assert report.counts["failed"] == 3
+    assert not report.is_degraded
 
 
 def test_download_goes_on_as_degraded_when_it_is_the_last_attempt(

@@ -264,7 +264,7 @@ def test_variants_are_due_when_new_changed_undecided_or_judged_by_older_features
         [row for name, row in rows.items() if name != "6"] + [rows["1"] | {"variant_id": "99"}],
         v3={"verdict": "undecided"},
         v4={"feature_version": "0-px50"},
-        v5={"verdict": "short_by_2"},
+        v5={"verdict": "short_by_2", "unfetched": 1},
     )
     database.execute("UPDATE inb_images SET image_url = 'https://a.in/b.jpg' WHERE variant_id = 2")
 
@@ -275,15 +275,16 @@ def test_variants_are_due_when_new_changed_undecided_or_judged_by_older_features
         "2": "changed",
         "3": "undecided",
         "4": "older_features",
-        "5": None,
+        "5": "unfetched",
         "6": "new",
     }
-    assert (category.variants, category.variants_due, category.left) == (6, 4, 1)
+    assert (category.variants, category.variants_due, category.left) == (6, 5, 1)
     assert category.unit_ids == ("7/1",)
     assert [name for name, row in planned(storage).items() if row["unit_id"]] == [
         "2",
         "3",
         "4",
+        "5",
         "6",
     ]
 

@@ -440,7 +440,55 @@ def test_publish_of_a_first_run_that_failed_whole_writes_empty_reports(runs: Run
     with pytest.raises(UnitsFailedError, match="7/1 at extract_images"):
         runs.publish("run 1")
     assert runs.rows("verdicts") == []
-    assert len(runs.csv("compliance")) == 1
+    header, only = runs.csv("compliance")
+    stated = dict(zip(header, only, strict=True))
+    assert (stated["variant_id"], stated["verdict"]) == ("a", "not_judged")
+    assert stated["reason"] == "unit_failed"
+
+
+def unfetched(variant_id: str, as_of: datetime) -> Variant:
+    """The pictures of `duplicated`, but the image host is down."""
+    rows = judged_variant(variant_id, [], failed=["1", "2", "3", "4"], source_as_of=as_of)
+    for row in rows:
+        row["reason_code"] = ReasonCode.CONNECTION_FAILED
+    return rows
+
+
+def test_publish_keeps_a_judgement_that_an_outage_of_the_image_host_would_erase(
+    runs: Runs,
+) -> None:
+    publish_first(runs, ["a", "b"])
+    before = runs.rows_of("findings", "a")
+    later = hours_later(1)
+    changed = [{**row, "signature": "of other rows"} for row in unfetched("b", later)]
+    runs.prepare(
+        "run 2",
+        {7: ["a", "b"]},
+        Unit("7/1", [unfetched("a", later), changed]),
+        planned_at=later,
+    )
+    runs.publish("run 2")
+    # The rows of variant b changed, so what was found in the old ones says nothing of them.
+    assert runs.runs_of_variants() == [("a", "run 1"), ("b", "run 2")]
+    assert runs.rows_of("findings", "a") == before
+    assert runs.rows_of("findings", "b") == []
+
+
+def test_publish_of_other_categories_goes_on_when_a_state_is_no_json(runs: Runs) -> None:
+    publish_first(runs, ["a"])
+    later = hours_later(1)
+    runs.prepare(
+        "run 2",
+        {7: ["a"], 8: ["x"]},
+        Unit("7/1", [compliant("a", later)]),
+        Unit("8/1", [compliant("x", later, category_id=8)]),
+        planned_at=later,
+    )
+    runs.storage.write_bytes(layout.category_state(7), b"")
+    with pytest.raises(UnitsFailedError, match="category 7: .*state.json: not a JSON file"):
+        runs.publish("run 2")
+    assert runs.storage.exists(layout.run_summary("run 2", "json"))
+    assert runs.storage.exists(layout.report(8, "compliance"))
 
 
 def test_publish_completes_once_the_failed_unit_was_mended(runs: Runs) -> None:
@@ -572,6 +620,7 @@ def test_publish_writes_the_columns_that_the_reports_promise(runs: Runs) -> None
         "distinct_usable",
         "unjudged",
         "redundant",
+        "threshold_version",
         "judged_at",
         "run_id",
     ]
@@ -712,4 +761,4 @@ def test_publish_summary_says_what_the_readable_one_says(runs: Runs) -> None:
     runs.publish("run 1")
     text = runs.storage.read_bytes(layout.run_summary("run 1", "txt")).decode()
     assert "7 कुर्सी" in text
-    assert "images failed, by reason: not_found 1" in text
+    assert "images of this run that failed, by reason: not_found 1" in text

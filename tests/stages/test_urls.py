@@ -157,3 +157,13 @@ def test_extract_with_another_schema_is_named(storage: Storage, settings: Settin
 
     with pytest.raises(SchemaError, match=r"extract\.parquet: column 'variant_id' is missing"):
         correct_urls(storage, settings, run_id=RUN, unit_id=UNIT)
+
+
+@pytest.mark.parametrize(("refused", "is_degraded"), [(3, False), (4, True)])
+def test_unit_is_degraded_when_too_many_hosts_are_not_allowed(
+    storage: Storage, settings: Settings, refused: int, is_degraded: bool
+) -> None:
+    rows = [extracted_row(str(n), f"https://elsewhere.example/{n}.jpg") for n in range(refused)]
+    rows += [extracted_row("ok", "https://assets-bg.gem.gov.in/ok.jpg")]
+    write_rows(storage, layout.unit_file(RUN, UNIT, "extract.parquet"), EXTRACTED, rows)
+    assert correct_urls(storage, settings, run_id=RUN, unit_id=UNIT).is_degraded is is_degraded

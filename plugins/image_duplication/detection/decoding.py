@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-_TOP_8_BIT = 255.0
-_TOP_16_BIT = 65_535.0
+_TOP_8_BIT = 255
+_TOP_16_BIT = 65_535
 _ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
 
 _TO_UPRIGHT = {
@@ -62,14 +62,17 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
         return _to_8_bit(picture).convert("RGB")
     if picture.has_transparency_data:
         coloured = picture.convert("RGBA")
-        white = Image.new("RGBA", coloured.size, "white")
-        return Image.alpha_composite(white, coloured).convert("RGB")
+        white = Image.new("RGB", coloured.size, "white")
+        white.paste(coloured, mask=coloured)
+        return white
     return picture.convert("RGB")
 
 
 def _to_8_bit(picture: Image.Image) -> Image.Image:
-    """Pillow clips 16-bit samples to 255 when it converts; scale them instead."""
-    samples = np.asarray(picture, dtype=np.float64)
-    top = _TOP_16_BIT if samples.max(initial=0.0) > _TOP_8_BIT else _TOP_8_BIT
-    scaled = np.clip(samples * (_TOP_8_BIT / top), 0, _TOP_8_BIT)
-    return Image.fromarray(scaled.astype(np.uint8))
+    """Pillow clips 16-bit samples to 255 when it converts; take their upper eight bits instead."""
+    samples = np.asarray(picture)
+    if samples.dtype.kind == "f":
+        samples = np.nan_to_num(samples).clip(0, _TOP_16_BIT).astype(np.uint16)
+    if samples.max(initial=0) > _TOP_8_BIT:
+        samples = samples.clip(0, _TOP_16_BIT) >> 8
+    return Image.fromarray(samples.clip(0, _TOP_8_BIT).astype(np.uint8))

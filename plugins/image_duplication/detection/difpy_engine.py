@@ -10,7 +10,7 @@ true one, so a true match is always among its proposals.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,15 +38,16 @@ def reduce_picture(picture: Image.Image, pixel_size: int) -> Tensor:
     return np.asarray(picture.resize((pixel_size, pixel_size), resample=Image.Resampling.BICUBIC))
 
 
-def search_pairs(tensors: Sequence[Tensor], turned: Collection[Pair] = ()) -> dict[Pair, float]:
-    """The figure of difPy itself for each pair that its search reports, by (lower, higher).
+def search_pairs(tensors: Sequence[Tensor], pairs: Iterable[Pair]) -> dict[Pair, float]:
+    """The figure of difPy itself for each of the pairs that its search reports, by (lower, higher).
 
-    The pairs of `turned` are compared in the other order as well, which is the only way for difPy
-    to see a second picture that is turned by 270 degrees.
+    difPy turns the second picture of a pair by 0, 90 and 180 degrees. A pair may stand in `pairs`
+    in both orders, and then gets the smaller figure.
     """
     found: dict[Pair, float] = {}
-    for indices in _blocks(len(tensors), MAX_SEARCH_IMAGES):
-        for first, second, mse in _search({index: tensors[index] for index in indices}, turned):
+    waiting = iter(pairs)
+    while chunk := list(itertools.islice(waiting, MAX_SEARCH_IMAGES // 2)):
+        for first, second, mse in _search(tensors, chunk):
             pair = (min(first, second), max(first, second))
             found[pair] = min(float(mse), found.get(pair, float(mse)))
     return found
@@ -72,9 +73,9 @@ def _blocks(count: int, size: int) -> Iterable[Sequence[int]]:
     return ([*one, *other] for one, other in itertools.combinations(halves, 2))
 
 
-def _search(tensors: dict[int, Tensor], turned: Collection[Pair]) -> list[tuple[int, int, float]]:
+def _search(tensors: Sequence[Tensor], pairs: list[Pair]) -> list[tuple[int, int, float]]:
     search = _Search(
-        _Pictures(tensors, turned),
+        _Pictures({place: tensors[place] for pair in pairs for place in pair}, pairs),
         similarity=LOOSEST_MSE,
         rotate=True,
         same_dim=False,
@@ -87,11 +88,8 @@ def _search(tensors: dict[int, Tensor], turned: Collection[Pair]) -> list[tuple[
 class _Pictures:
     """What difPy's search reads of a difPy build; ours is made without a process pool."""
 
-    def __init__(self, tensors: dict[int, Tensor], turned: Collection[Pair]) -> None:
-        self.pairs = [
-            *itertools.combinations(tensors, 2),
-            *((second, first) for first, second in turned if {first, second} <= tensors.keys()),
-        ]
+    def __init__(self, tensors: dict[int, Tensor], pairs: list[Pair]) -> None:
+        self.pairs = pairs
         self._tensor_dictionary = tensors
         self._id_to_shape_dictionary = {index: tensor.shape for index, tensor in tensors.items()}
         self._filename_dictionary = {index: str(index) for index in tensors}

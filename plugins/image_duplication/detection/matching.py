@@ -9,6 +9,7 @@ from PIL import Image
 
 from image_duplication.detection.difpy_engine import (
     LOOSEST_MSE,
+    Pair,
     correct_errors,
     find_near_pairs,
     reduce_picture,
@@ -19,6 +20,9 @@ from image_duplication.settings import DetectionSettings
 
 _ALL_PAIRS_PICTURES = 64
 """Up to this many pictures every pair's evidence is kept; pairs grow with the square."""
+
+Figures = tuple[float, int]
+"""The correct error of a pair and the rotation that gives it, in degrees."""
 
 _UNSEEN_TURN_DEG = 270
 """The turn of the second picture that difPy tries only when it is given as the first."""
@@ -61,33 +65,48 @@ def compare_pictures(pictures: Sequence[Picture]) -> list[PairEvidence]:
         return []
     tensors = [picture.tensor for picture in pictures]
     if len(pictures) > _ALL_PAIRS_PICTURES:
-        return _compare_near(pictures, tensors)
+        return _describe_pairs(pictures, tensors, _find_figures_of_many(pictures, tensors))
     errors, rotations = correct_errors(tensors)
-    pairs = list(itertools.combinations(range(len(pictures)), 2))
-    turned = [p for p in pairs if rotations[p] == _UNSEEN_TURN_DEG and errors[p] <= LOOSEST_MSE]
-    proposed = search_pairs(tensors, turned)
-    return [
-        _describe_pair(
-            pictures, pair, proposed.get(pair), float(errors[pair]), int(rotations[pair])
-        )
-        for pair in pairs
-    ]
+    figures = {
+        pair: (float(errors[pair]), int(rotations[pair]))
+        for pair in itertools.combinations(range(len(pictures)), 2)
+    }
+    return _describe_pairs(pictures, tensors, figures)
 
 
-def _compare_near(pictures: Sequence[Picture], tensors: Sequence[Tensor]) -> list[PairEvidence]:
-    near = find_near_pairs(tensors)
-    involved = sorted({place for pair in near for place in pair})
-    among = {place: number for number, place in enumerate(involved)}
+def _find_figures_of_many(
+    pictures: Sequence[Picture], tensors: Sequence[Tensor]
+) -> dict[Pair, Figures]:
+    """The near pairs among different contents, and each further copy with the first of its content.
+
+    A thousand copies of one file are then a thousand pairs, not half a million.
+    """
+    first_of: dict[str, int] = {}
+    copies: dict[Pair, Figures] = {}
+    for place, picture in enumerate(pictures):
+        first = first_of.setdefault(picture.content_sha256, place)
+        if first != place:
+            copies[first, place] = (0.0, 0)
+    distinct = list(first_of.values())
+    near = find_near_pairs([tensors[place] for place in distinct])
+    return copies | {
+        (distinct[first], distinct[second]): figures for (first, second), figures in near.items()
+    }
+
+
+def _describe_pairs(
+    pictures: Sequence[Picture], tensors: Sequence[Tensor], figures: dict[Pair, Figures]
+) -> list[PairEvidence]:
+    """Have difPy search the pairs, and put its figure beside the correct one."""
     turned = [
-        (among[first], among[second])
-        for (first, second), (_, rotation_deg) in near.items()
-        if rotation_deg == _UNSEEN_TURN_DEG
+        (second, first)
+        for (first, second), (mse, rotation_deg) in figures.items()
+        if rotation_deg == _UNSEEN_TURN_DEG and mse <= LOOSEST_MSE
     ]
-    found = search_pairs([tensors[place] for place in involved], turned)
-    proposed = {(involved[first], involved[second]): mse for (first, second), mse in found.items()}
+    proposed = search_pairs(tensors, itertools.chain(figures, turned))
     return [
         _describe_pair(pictures, pair, proposed.get(pair), mse, rotation_deg)
-        for pair, (mse, rotation_deg) in sorted(near.items())
+        for pair, (mse, rotation_deg) in sorted(figures.items())
     ]
 
 

@@ -95,6 +95,7 @@ class _Unit:
         self._run_id = run_id
         self._unit_id = unit_id
         self._max_failed_share = settings.download.max_failed_share
+        self._tolerated_failures = settings.download.tolerated_failures
         self._source_key = layout.unit_file(run_id, unit_id, "urls.parquet")
         download = settings.download
         if download.rate_per_host_per_s is not None:
@@ -141,7 +142,7 @@ class _Unit:
     def check_share(self, *, is_last_attempt: bool) -> bool:
         """Whether too many pictures failed. Raises DownloadShareError if a retry could help."""
         images, failed = self.counts["images"], self.counts["failed"]
-        if not images or failed / images <= self._max_failed_share:
+        if failed <= self._tolerated_failures or failed / images <= self._max_failed_share:
             return False
         commonest = ", ".join(
             f"{reason} {count}" for reason, count in self._reasons.most_common(_COMMONEST)
@@ -236,8 +237,8 @@ class _Unit:
         self.counts["requests"] += fetched.requests
         self.counts["bytes"] += fetched.size_bytes or 0
         group.left -= 1
-        if fetched.reason_code is not None and earlier is not None:
-            # Only success replaces a failure, so that a stage run again gives an equal file.
+        if fetched.reason_code is not None and earlier is not None and earlier[1]:
+            # Only success replaces an accepted failure, so that a cleared task gives an equal file.
             outcome, is_accepted = earlier
         else:
             outcome, is_accepted = _outcome_of(fetched), False

@@ -87,7 +87,6 @@ def _extracted_rows(source: Source, settings: Settings, unit: Row, due: set[str]
             "last_variant_id": json.loads(unit["last_variant_id"]),
         },
     )
-    seen: set[int] = set()
     for variant_id, of_variant in itertools.groupby(
         rows, key=lambda row: read_text(row["variant_id"]) or ""
     ):
@@ -96,6 +95,7 @@ def _extracted_rows(source: Source, settings: Settings, unit: Row, due: set[str]
         listed = list(of_variant)
         signature = sign(listed)
         is_absent = has_no_images(listed)
+        seen: set[str | None] = set()
         for row in listed:
             yield {
                 **_read_columns(row, settings, unit),
@@ -120,12 +120,14 @@ def _read_columns(row: Row, settings: Settings, unit: Row) -> Row:
     }
 
 
-def _judge_row(row: Row, settings: Settings, seen: set[int]) -> dict[str, Any]:
-    """Status and reason of one row; `seen` holds the hashes of the unit's image ids so far."""
+def _judge_row(row: Row, settings: Settings, seen: set[str | None]) -> dict[str, Any]:
+    """Status and reason of one row; `seen` holds the variant's image ids so far.
+
+    An id is looked for within its variant only: what other variants a unit holds is chance.
+    """
     fault = find_fault(row, max_url_length=settings.source.max_url_length)
-    # A hash stands for the id: a set of 100,000 ids would be the largest thing in memory here.
-    mark = hash(read_text(row["image_id"]))
-    if fault is None and mark in seen:
+    image_id = read_text(row["image_id"])
+    if fault is None and image_id in seen:
         fault = ReasonCode.IMAGE_ID_REPEATED
-    seen.add(mark)
+    seen.add(image_id)
     return {"status": Status.FAILED if fault else Status.LISTED, "reason_code": fault}

@@ -255,28 +255,39 @@ def _draft_category(
     return draft
 
 
-def _read_judged(storage: Storage, category_id: int) -> dict[str, tuple[str, str, str]]:
-    """Signature, verdict and feature version at each variant's last judgement."""
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What a variant's last judgement says of whether it is due."""
+
+    signature: str
+    verdict: str
+    unfetched: int
+    version: str
+
+
+def _read_judged(storage: Storage, category_id: int) -> dict[str, _Judged]:
     key = layout.current("verdicts", category_id)
     if not storage.exists(key):
         return {}
     return {
-        row["variant_id"]: (row["signature"], row["verdict"], row["feature_version"])
+        row["variant_id"]: _Judged(
+            row["signature"], row["verdict"], row["unfetched"], row["feature_version"]
+        )
         for row in read_rows(storage, key, VERDICTS)
     }
 
 
-def _find_due_reason(
-    judged: tuple[str, str, str] | None, signature: str, version: str
-) -> str | None:
+def _find_due_reason(judged: _Judged | None, signature: str, version: str) -> str | None:
     if judged is None:
         return "new"
-    judged_signature, verdict, judged_version = judged
-    if judged_signature != signature:
+    if judged.signature != signature:
         return "changed"
-    if verdict == Verdict.UNDECIDED:
+    if judged.verdict == Verdict.UNDECIDED:
         return "undecided"
-    return "older_features" if judged_version != version else None
+    # A verdict that an outage of the image host has shaped must not outlive it.
+    if judged.unfetched:
+        return "unfetched"
+    return "older_features" if judged.version != version else None
 
 
 def _bind_value(value: object) -> int | str | None:
@@ -286,7 +297,7 @@ def _bind_value(value: object) -> int | str | None:
     """
     if isinstance(value, int):
         return value
-    return (read_text(value) or "") if is_utf8(value) else None
+    return read_text(value) if is_utf8(value) else None
 
 
 def _cut_units(draft: _Draft, part_size_images: int) -> None:

@@ -19,7 +19,12 @@ import pyarrow as pa
 from image_duplication import layout
 from image_duplication.category_csvs import write_category_csvs
 from image_duplication.category_index import add_to_category_index
-from image_duplication.errors import PermanentError, UnitsFailedError
+from image_duplication.errors import (
+    ImageDuplicationError,
+    StorageError,
+    TransientError,
+    UnitsFailedError,
+)
 from image_duplication.plans import Plan, PlannedCategory, read_plan
 from image_duplication.records import Relation, StageReport
 from image_duplication.settings import Settings
@@ -69,31 +74,33 @@ class _Merge:
 def publish_run(storage: Storage, settings: Settings, *, run_id: str) -> RunSummary:
     """Write the category files of a run and its summary.
 
-    Raises UnitsFailedError at the very end, when all that can be published is, if a unit failed or
-    a category has a file that cannot be read.
+    Raises at the very end, when all that can be published is: StorageError if publishing again may
+    help, UnitsFailedError if a unit failed or a category has a file that cannot be read.
     """
     plan = read_plan(storage, run_id)
     if plan.is_dry:
         logger.info("run %s was planned only: nothing to publish", run_id)
         return RunSummary.of(plan, [], {})
     categories = []
-    failed: dict[int, str] = {}
+    failed: dict[int, ImageDuplicationError] = {}
     with TableWriter(storage, layout.findings_history(run_id), FINDINGS) as history:
         for category in plan.categories:
             try:
                 summary = _publish_category(storage, settings, plan, category, history)
-            except PermanentError as error:  # a failing category never stops another
+            except ImageDuplicationError as error:  # a failing category never stops another
                 logger.exception("category %s is not published", category.category_id)
-                failed[category.category_id] = str(error)
+                failed[category.category_id] = error
                 continue
             categories.append(summary)
             logger.info("category %s: %s", category.category_id, summary.verdicts)
-    add_to_category_index(storage, {c.category_id: c.name for c in categories})
-    run = RunSummary.of(plan, categories, failed)
+    add_to_category_index(storage, {c.category_id: c.name for c in categories if c.variants})
+    run = RunSummary.of(plan, categories, {c: str(error) for c, error in failed.items()})
     storage.write_json(layout.run_summary(run_id, "json"), run.to_json())
     text = render_text(run)
     storage.write_bytes(layout.run_summary(run_id, "txt"), text.encode())
     logger.info("run %s\n%s", run_id, text)
+    if any(isinstance(error, TransientError) for error in failed.values()):
+        raise StorageError(_describe_failures(plan, run))
     if run.units_failed or run.categories_failed:
         raise UnitsFailedError(_describe_failures(plan, run))
     return run
@@ -129,7 +136,10 @@ def _publish_category(
                 (row for _, rows in _merged(storage, merge, subject) for row in rows),
             )
         write_category_csvs(
-            storage, category.category_id, write_extract=settings.report.write_extract_csv
+            storage,
+            category.category_id,
+            not_judged=[v for v in merge.order if v not in merge.judged | merge.kept],
+            write_extract=settings.report.write_extract_csv,
         )
         state.write(storage, category.category_id)
     summary = _summarise(storage, plan, category, reports)
@@ -168,6 +178,29 @@ class _State:
         storage.write_json(layout.category_state(category_id), record)
 
 
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What decides which of two judgements of one variant holds."""
+
+    as_of: datetime
+    signature: str
+    unfetched: int
+
+    @classmethod
+    def of(cls, verdict: Row) -> _Standing:
+        return cls(verdict["source_as_of"], verdict["signature"], verdict["unfetched"])
+
+    def outlasts(self, fresh: _Standing) -> bool:
+        """Whether this earlier judgement holds against a fresh one.
+
+        It does when it saw the source later; and when it saw the very same rows with more of their
+        pictures, for an outage of the image host takes no finding back.
+        """
+        if self.as_of > fresh.as_of:
+            return True
+        return self.signature == fresh.signature and self.unfetched < fresh.unfetched
+
+
 def _plan_merge(
     storage: Storage,
     plan: Plan,
@@ -180,28 +213,28 @@ def _plan_merge(
     order = {variant_id: place for place, variant_id in enumerate(listed)}
     parts = tuple(layout.unit_file(plan.run_id, unit_id, "") for unit_id in finished)
     fresh = {
-        row["variant_id"]: row["source_as_of"]
+        row["variant_id"]: _Standing.of(row)
         for part in parts
         for row in read_rows(storage, f"{part}verdicts.parquet", VERDICTS)
         if row["variant_id"] in order
     }
-    previous: dict[str, datetime] = {}
+    previous: dict[str, _Standing] = {}
     key = layout.current("verdicts", category.category_id)
     if storage.exists(key):
         previous = {
-            row["variant_id"]: row["source_as_of"] for row in read_rows(storage, key, VERDICTS)
+            row["variant_id"]: _Standing.of(row) for row in read_rows(storage, key, VERDICTS)
         }
     # An older run that is published after a newer one takes nothing back: neither a judgement, nor
     # a variant that came into the catalogue since, nor one that left it.
     newest_plan = layout.plan_variants(state.run_id, category.category_id)
     if state.run_id != plan.run_id and storage.exists(newest_plan):
         active = _read_active(storage, state.run_id, category.category_id) | previous.keys()
-        fresh = {v: as_of for v, as_of in fresh.items() if v in active}
-    newer = {v for v, as_of in previous.items() if v in fresh and as_of > fresh[v]}
+        fresh = {v: standing for v, standing in fresh.items() if v in active}
+    newer = {v for v, earlier in previous.items() if v in fresh and earlier.outlasts(fresh[v])}
     kept = newer | {
         v
-        for v, as_of in previous.items()
-        if v not in fresh and (v in order or as_of > plan.planned_at)
+        for v, earlier in previous.items()
+        if v not in fresh and (v in order or earlier.as_of > plan.planned_at)
     }
     for variant_id in previous:
         if variant_id in kept:

@@ -113,6 +113,7 @@ def _verdict_row(rows: list[Row], required: int, run_id: str) -> Row:
         "images": judgement.images,
         "distinct_usable": judgement.distinct_usable,
         "unjudged": judgement.unjudged,
+        "unfetched": judgement.unfetched,
         "redundant": judgement.redundant,
         "run_id": run_id,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 
@@ -11,6 +12,8 @@ from image_duplication.settings import Settings
 from image_duplication.storage import Storage
 from image_duplication.tables import CORRECTED, EXTRACTED, Row, TableWriter, read_rows
 from image_duplication.url_rules import UrlRules, load_url_rules
+
+logger = logging.getLogger(__name__)
 
 
 def correct_urls(storage: Storage, settings: Settings, *, run_id: str, unit_id: str) -> StageReport:
@@ -39,7 +42,18 @@ def correct_urls(storage: Storage, settings: Settings, *, run_id: str, unit_id: 
         storage, layout.unit_file(run_id, unit_id, "urls.parquet"), CORRECTED
     ) as writer:
         writer.write(corrected_rows())
-    return StageReport("correct_urls", unit_id, time.monotonic() - started, counts)
+    failed, allowed = counts["failed"], settings.download.max_failed_share * counts["images"]
+    is_degraded = failed > max(allowed, settings.download.tolerated_failures)
+    if is_degraded:
+        logger.warning(
+            "unit %s: %d of %d URLs have no standard form on an allowed host (%s)",
+            unit_id,
+            failed,
+            counts["images"],
+            ", ".join(settings.urls.allowed_hosts),
+        )
+    seconds = time.monotonic() - started
+    return StageReport("correct_urls", unit_id, seconds, counts, is_degraded)
 
 
 def _correct(row: Row, rules: UrlRules) -> Row:
