@@ -18,12 +18,18 @@ Groups = dict[str, list[list[str]]]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a flow works on. `result` is the JSON file that it leaves: its stages, its groups."""
+    """What a flow works on. `result` is the JSON file that it leaves: its stages, its groups.
+
+    The pipeline works on `slots` units at once, as an Airflow with so many task slots does, with
+    `in_flight` requests over all of them; `processes` are those of one unit.
+    """
 
     database: str
     image_base: str
     work_folder: str
     result: str
+    slots: int = 1
+    part_size_images: int = 20_000
     in_flight: int = 64
     processes: int = 0
     engines: tuple[str, ...] = ("difpy",)
@@ -46,12 +52,13 @@ def pipeline_settings(order: Order) -> dict[str, Any]:
         "storage": {"root": order.work_folder},
         "urls": {"image_base": order.image_base, "allowed_hosts": [host]},
         "download": {
-            "in_flight": order.in_flight,
-            "connections_per_host": order.in_flight,
+            "in_flight": max(1, order.in_flight // order.slots),
+            "connections_per_host": max(1, order.in_flight // order.slots),
             "rate_per_host_per_s": None,
             "processes": order.processes,
             "private_hosts": [host],
         },
+        "plan": {"part_size_images": order.part_size_images},
         # difPy's own defaults: `duplicates`, rotations, equal dimensions.
         "detection": {
             "engines": list(order.engines),
@@ -66,6 +73,13 @@ class StageTimes:
 
     def __init__(self) -> None:
         self.seconds: dict[str, dict[str, float]] = {}
+
+    def add(self, other: StageTimes, slots: int) -> None:
+        """Add the times of a unit that ran beside others: of its wall seconds, its slot's share."""
+        for name, spent in other.seconds.items():
+            entry = self.seconds.setdefault(name, {"wall_s": 0.0, "cpu_s": 0.0})
+            entry["wall_s"] += spent["wall_s"] / slots
+            entry["cpu_s"] += spent["cpu_s"]
 
     def time(self, name: str, work: Callable[[], Made]) -> Made:
         """Run a stage; times of equal names add up."""

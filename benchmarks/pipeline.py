@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import statistics
@@ -48,6 +49,7 @@ from image_duplication.records import Relation
 from image_duplication.storage import Storage
 from image_duplication.tables import FINDINGS, read_rows
 
+_CORES = len(os.sched_getaffinity(0))
 _TIMEOUT_S = 1_800.0
 
 Sets = frozenset[tuple[str, frozenset[str]]]
@@ -89,6 +91,10 @@ def run_flow(
         image_base=server.base_url,
         work_folder=str(work),
         result=str(result),
+        slots=options.slots,
+        # Whole variants, so many in each part that every slot has one part of each category.
+        part_size_images=options.images
+        * math.ceil(options.variants / options.categories / options.slots),
         in_flight=options.in_flight,
         processes=options.processes,
         engines=tuple(options.engine),
@@ -184,7 +190,7 @@ def download_figures(outcome: Outcome, in_flight: int, delay_ms: float) -> dict[
     spent = outcome.stages["download_images"]
     cpu_s = spent["cpu_s"] + outcome.server_cpu_s
     latency_bound = in_flight / (delay_ms / 1000)
-    cpu_bound = len(os.sched_getaffinity(0)) * outcome.images / cpu_s
+    cpu_bound = _CORES * outcome.images / cpu_s
     rate = outcome.images / spent["wall_s"]
     return {
         "rate": rate,
@@ -250,10 +256,11 @@ def _options() -> argparse.Namespace:
     add("--variants", type=int, default=800)
     add("--images", type=int, default=5, help="of each variant")
     add("--side", type=int, default=420, help="of each picture, px")
-    add("--categories", type=int, default=1, help="the variants are in; each is one work unit")
+    add("--categories", type=int, default=1, help="the variants are in; each has a unit per slot")
     add("--delay-ms", type=float, default=0, help="the server's wait before each answer")
     add("--in-flight", type=int, default=64, help="requests of the pipeline under way at once")
-    add("--processes", type=int, default=0, help="of the pipeline; 0: as many as it chooses")
+    add("--slots", type=int, default=_CORES, help="units that the pipeline works on at once")
+    add("--processes", type=int, default=1, help="of a unit; 0: as many as it chooses")
     add("--engine", nargs="+", default=["difpy"], help="engines of the pipeline")
     add("--repeat", type=int, default=1, help="rounds; each runs both flows")
     add("--skip-reference", action="store_true", help="run the pipeline alone")
@@ -268,8 +275,9 @@ def main() -> int:
     catalogue = build_catalogue(size)
     console.print(
         f"{size.images} images of {size.side_px} px, {size.variants} variants, "
-        f"{size.categories} unit(s), delay {options.delay_ms:g} ms, in flight {options.in_flight}, "
-        f"{len(os.sched_getaffinity(0))} cores"
+        f"{size.categories * options.slots} unit(s), {options.slots} at once, "
+        f"delay {options.delay_ms:g} ms, in flight {options.in_flight}, "
+        f"{_CORES} cores"
     )
     rounds = []
     differences: list[str] = []

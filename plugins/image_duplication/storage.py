@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import os
+import socket
 import stat
 import tempfile
-import uuid
 from collections.abc import Iterator
 from typing import IO, Any, cast
 
@@ -24,6 +25,10 @@ from image_duplication.errors import (
     SchemaError,
     StorageError,
 )
+
+# Names of files that are being written: no two writers, and no two writes of one, share any.
+_HOST = socket.gethostname()
+_WRITES = itertools.count()
 
 
 class Storage:
@@ -98,7 +103,7 @@ class Storage:
     @contextlib.contextmanager
     def _writing_local(self, key: str, *, durable: bool) -> Iterator[IO[bytes]]:
         target = self.path(key)
-        temporary = f"{target}.{uuid.uuid4().hex[:12]}.part"
+        temporary = f"{target}.{_HOST}-{os.getpid()}-{next(_WRITES)}.part"
         with _reported("write", key):
             try:
                 file = open(temporary, "wb")  # noqa: SIM115 - closed below, on either way out

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from image_duplication import pictures
 from image_duplication.fetching.addresses import Resolver, check_addresses
+from image_duplication.fetching.pace import Pace
 from image_duplication.fetching.refusal import Refusal
 from image_duplication.fetching.sniffing import Header, read_header
 from image_duplication.fetching.targets import Target, Targets
@@ -159,7 +160,7 @@ class FetchLoop:
         spare = 1 + order.download.in_flight // _SPARE_SHARE
         self._threads_limit = order.download.in_flight + spare
         has_rate = order.download.rate_per_host_per_s is not None
-        self._started_limit = order.download.in_flight + (0 if has_rate else 2 * spare)
+        self._pace = Pace(order.download.in_flight + (0 if has_rate else 2 * spare))
         self._turns: Turns[_Fetch] = Turns(
             # The wires keep the limit of the whole, so a host's own counts only below it.
             connections_per_host=None
@@ -190,6 +191,7 @@ class FetchLoop:
             is_going_on = True
             while is_going_on:
                 now = time.monotonic()
+                self._pace.adjust(now, is_wanted=not self._has_room())
                 self._queue_due(now)
                 self._start_ready(now)
                 self._cut_overdue(now)
@@ -254,7 +256,7 @@ class FetchLoop:
             self._jobs.put(fetch)
 
     def _has_room(self) -> bool:
-        return len(self._under_way) < self._started_limit
+        return len(self._under_way) < self._pace.allowed
 
     def _cut_overdue(self, now: float) -> None:
         if now >= self._check_deadlines_at:
@@ -271,10 +273,9 @@ class FetchLoop:
             times.append(self._check_deadlines_at)
         if self._finished:
             times.append(self._hand_over_at)
-        if self._has_room():
-            next_turn_at = self._turns.next_at()
-            if next_turn_at is not None:
-                times.append(next_turn_at)
+        next_turn_at = self._turns.next_at()
+        if next_turn_at is not None:
+            times.append(next_turn_at if self._has_room() else self._pace.next_at)
         return min(times) - now
 
     def _settle(self, done: _Done) -> None:
