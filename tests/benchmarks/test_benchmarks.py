@@ -64,7 +64,15 @@ def test_catalogue_pictures_all_differ_but_for_the_planted(catalogue: BenchmarkC
 
 
 def test_both_flows_find_what_is_planted(catalogue: BenchmarkCatalogue, tmp_path: Path) -> None:
-    options = argparse.Namespace(in_flight=4, processes=1, engine=["difpy"])
+    options = argparse.Namespace(
+        variants=SIZE.variants,
+        images=SIZE.images_per_variant,
+        categories=SIZE.categories,
+        slots=2,
+        in_flight=4,
+        processes=1,
+        engine=["difpy"],
+    )
     with running_image_server(catalogue.served_folder) as server:
         ours, reference = (
             run_flow(flow, catalogue, server, options, tmp_path)
