@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from rich.console import Console
 
-from demo.image_server import running_image_server
+from demo.image_server import RunningImageServer, running_image_server
 from demo.standalone import StandaloneAirflow, running_standalone
 from image_duplication import layout
 from image_duplication.plans import read_plan
 from image_duplication.storage import Storage
+from image_duplication.units import STAGES
 from tests.airflow.small_catalogue import fill_small_catalogue
 
 pytestmark = pytest.mark.long
@@ -60,17 +64,56 @@ class Api:
         instances: list[dict[str, Any]] = found["task_instances"]
         return instances
 
+    def tries(self, run_id: str) -> dict[tuple[str, int], int]:
+        """How often each task instance was tried, by task id and map index."""
+        return {
+            (instance["task_id"], instance["map_index"]): instance["try_number"]
+            for instance in self.task_instances(run_id)
+        }
+
+    def clear(self, run_id: str, task_id: str, map_index: int, *, downstream: bool) -> None:
+        self.call(
+            "POST",
+            "clearTaskInstances",
+            {
+                "dry_run": False,
+                "dag_run_id": run_id,
+                "task_ids": [[task_id, map_index]],
+                "include_downstream": downstream,
+                "only_failed": False,
+            },
+        )
+
 
 @pytest.fixture(scope="module")
-def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneAirflow]:
+def small_catalogue(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder of the catalogue, and the Airflow URI of its database."""
     folder = tmp_path_factory.mktemp("standalone")
-    source_uri = fill_small_catalogue(folder, CATEGORIES, variants=4)
-    with (
-        running_image_server(folder / "served") as server,
-        running_standalone(
-            folder, source_uri=source_uri, image_base=server.base_url, console=Console(quiet=True)
-        ) as standalone,
-    ):
+    return folder, fill_small_catalogue(folder, CATEGORIES, variants=4)
+
+
+@pytest.fixture(scope="module")
+def image_server(small_catalogue: tuple[Path, str]) -> Iterator[RunningImageServer]:
+    with running_image_server(small_catalogue[0] / "served") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def image_server_gone(image_server: RunningImageServer) -> None:
+    os.kill(image_server.pid, signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def airflow(
+    small_catalogue: tuple[Path, str], image_server: RunningImageServer
+) -> Iterator[StandaloneAirflow]:
+    folder, source_uri = small_catalogue
+    with running_standalone(
+        folder,
+        source_uri=source_uri,
+        image_base=image_server.base_url,
+        console=Console(quiet=True),
+    ) as standalone:
         yield standalone
 
 
@@ -138,37 +181,44 @@ def test_cleared_unit_and_publish_run_alone_run_again(
     broken = layout.unit_file("capped", failing, "urls.parquet")
     before = storage.read_bytes(layout.report(22, "duplicates"))
     storage.delete(broken)
-    api.call(
-        "POST",
-        "clearTaskInstances",
-        {
-            "dry_run": False,
-            "dag_run_id": "capped",
-            "task_ids": [["process_unit.correct_urls", 2]],
-            "include_downstream": True,
-            "only_failed": False,
-        },
-    )
+    api.clear("capped", "process_unit.correct_urls", 2, downstream=True)
     time.sleep(2)
     states = api.wait_for_runs(3)
     assert states["capped"] == "success"
-    tries = {
-        (instance["task_id"], instance["map_index"]): instance["try_number"]
-        for instance in api.task_instances("capped")
-    }
-    again = {place for place, number in tries.items() if number > 1}
+    again = {place for place, number in api.tries("capped").items() if number > 1}
     assert again == {
-        *((f"process_unit.{stage}", 2) for stage in STAGES_AFTER_EXTRACT),
+        *((f"process_unit.{stage}", 2) for stage in STAGES[1:]),
         ("publish_run", -1),
     }
     assert storage.exists(broken)
     assert storage.read_bytes(layout.report(22, "duplicates")) == before
 
 
-STAGES_AFTER_EXTRACT = (
-    "correct_urls",
-    "download_images",
-    "detect_duplicates",
-    "write_report",
-    "archive_images",
-)
+@pytest.mark.timeout(TIMEOUT_S)
+@pytest.mark.parametrize("stage", STAGES)
+def test_task_cleared_alone_with_the_image_host_gone_gives_equal_files(
+    finished_runs: dict[str, str],
+    image_server_gone: None,
+    api: Api,
+    storage: Storage,
+    stage: str,
+) -> None:
+    task_id = f"process_unit.{stage}"
+    before = files_of(storage, "units/21/1"), files_of(storage, "archive")
+    tries = api.tries("capped")
+    api.clear("capped", task_id, 0, downstream=False)
+    time.sleep(2)
+    assert api.wait_for_runs(3)["capped"] == "success"
+    again = {place for place, number in api.tries("capped").items() if number > tries[place]}
+    assert again == {(task_id, 0)}
+    assert (files_of(storage, "units/21/1"), files_of(storage, "archive")) == before
+
+
+def files_of(storage: Storage, part: str) -> dict[str, bytes]:
+    """Hand-offs and pictures, by key; not the records of the stages, which hold their seconds."""
+    root = Path(storage.root)
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and part in str(path) and path.suffix != ".json"
+    }
