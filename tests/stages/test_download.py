@@ -422,6 +422,15 @@ def test_download_goes_on_as_degraded_when_it_is_the_last_attempt(
     assert [found["reason_code"] for found in rows_of(storage)] == [ReasonCode.SERVER_FAILED] * 4
 
 
+def test_download_does_not_ask_a_host_again_within_minutes_that_refuses(
+    storage: Storage, server: HostileServer
+) -> None:
+    server.otherwise = says(status=429, Retry_After="3600")
+    write_urls(storage, server, 5)
+    assert download(storage).is_degraded
+    assert [f["reason_code"] for f in rows_of(storage)] == [ReasonCode.RATE_LIMITED] * 5
+
+
 def test_download_goes_on_as_degraded_when_no_retry_could_help(
     storage: Storage, server: HostileServer
 ) -> None:

@@ -253,8 +253,10 @@ class _Unit:
         reason = ReasonCode(outcome["reason_code"])
         self.counts["failed"] += 1
         self._reasons[reason] += 1
-        # What a finished hand-off already says is accepted: raising again would mend nothing.
-        self._mendable += reason.is_retryable and not is_accepted
+        # What a finished hand-off already says is accepted: raising again would mend nothing. And a
+        # host that still refuses after the waits it asked for is not asked again within minutes.
+        is_mendable = reason.is_retryable and reason is not ReasonCode.RATE_LIMITED
+        self._mendable += is_mendable and not is_accepted
 
 
 def _is_final(outcome: Row) -> bool:

@@ -87,11 +87,13 @@ def _extracted_rows(source: Source, settings: Settings, unit: Row, due: set[str]
             "last_variant_id": json.loads(unit["last_variant_id"]),
         },
     )
+    missing = set(due)
     for variant_id, of_variant in itertools.groupby(
         rows, key=lambda row: read_text(row["variant_id"]) or ""
     ):
         if variant_id not in due:
             continue
+        missing.discard(variant_id)
         listed = list(of_variant)
         signature = sign(listed)
         is_absent = has_no_images(listed)
@@ -103,6 +105,13 @@ def _extracted_rows(source: Source, settings: Settings, unit: Row, due: set[str]
                 "source_as_of": as_of,
                 **(_ABSENT if is_absent else _judge_row(row, settings, seen)),
             }
+    if missing:
+        logger.warning(
+            "unit %s: %d planned variants are no longer active in the source, e.g. %r",
+            unit["unit_id"],
+            len(missing),
+            min(missing),
+        )
 
 
 def _read_columns(row: Row, settings: Settings, unit: Row) -> Row:
