@@ -135,3 +135,18 @@ def test_verdict_counts_what_another_request_may_fetch() -> None:
     rows[3]["reason_code"] = ReasonCode.NOT_FOUND
     judgement = judge_variant(rows, required=3)
     assert (judgement.unjudged, judgement.unfetched) == (3, 2)
+
+
+def test_verdict_does_not_count_an_image_that_is_listed_again_under_the_same_url() -> None:
+    rows = judged_variant("v", [["1"], ["2"]], failed=["3", "4"])
+    for row, original in ((rows[2], rows[0]), (rows[3], rows[1])):
+        row.update(
+            image_id=original["image_id"],
+            image_url=original["image_url"],
+            reason_code=ReasonCode.IMAGE_ID_REPEATED,
+        )
+    judgement = judge_variant(rows, required=3)
+    assert (judgement.verdict, judgement.reason) == ("short_by_1", "too_few_images")
+    assert (judgement.images, judgement.unjudged) == (2, 0)
+    rows[3]["image_url"] = "https://assets-bg.gem.gov.in/another.jpg"
+    assert judge_variant(rows, required=3).verdict == "undecided"

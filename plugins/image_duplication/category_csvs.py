@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
 
 from image_duplication import layout
 from image_duplication.csv_files import write_csv
@@ -78,17 +80,12 @@ def write_category_csvs(
             for row in read_rows(storage, findings, FINDINGS)
         ),
     )
-    links: dict[tuple[str | None, str | None], list[str]] = {}
-    for row in read_rows(storage, findings, FINDINGS):
-        if row["relation"] == Relation.DUPLICATE:
-            # Variants without a catalogue entry are not one entry.
-            entry = (row["catalogue_id"], None if row["catalogue_id"] else row["variant_id"])
-            links.setdefault(entry, []).append(_find_redundant(row)[1] or "")
+    summary = _summarise_by_catalogue(read_rows(storage, findings, FINDINGS))
     write_csv(
         storage,
         layout.report(category_id, "summary"),
-        ("catalogue_id", "duplicate_links", "No.of Duplicates"),
-        ((catalogue_id, found, len(found)) for (catalogue_id, _), found in links.items()),
+        tuple(summary.columns),
+        summary.itertuples(index=False, name=None),
     )
     write_csv(
         storage,
@@ -114,6 +111,24 @@ def write_category_csvs(
                 if row["status"] != Status.NO_IMAGES
             ),
         )
+
+
+def _summarise_by_catalogue(findings: Iterable[Row]) -> pd.DataFrame:
+    """The legacy form: a row per catalogue entry, in the order of their first findings."""
+    redundant = pd.DataFrame(
+        (
+            # Variants without a catalogue entry are not one entry.
+            (row["catalogue_id"] or "", row["catalogue_id"] or row["variant_id"], link)
+            for row in findings
+            if row["relation"] == Relation.DUPLICATE and (link := _find_redundant(row)[1])
+        ),
+        columns=["catalogue_id", "entry", "link"],
+    )
+    entries = redundant.groupby(["catalogue_id", "entry"], sort=False)["link"]
+    summary = pd.DataFrame(
+        {"duplicate_links": entries.agg(" ".join), "No.of Duplicates": entries.size()}
+    )
+    return summary.reset_index().drop(columns="entry")
 
 
 def _find_redundant(finding: Row) -> tuple[str | None, str | None]:

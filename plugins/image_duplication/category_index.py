@@ -6,6 +6,7 @@ Written by publish_run alone.
 from __future__ import annotations
 
 from image_duplication import layout
+from image_duplication.errors import SchemaError
 from image_duplication.storage import Storage
 
 
@@ -14,7 +15,11 @@ def read_category_index(storage: Storage) -> dict[int, str]:
     key = layout.category_index()
     if not storage.exists(key):
         return {}
-    return {int(category_id): name for category_id, name in storage.read_json(key).items()}
+    record = storage.read_json(key)
+    try:
+        return {int(category_id): str(name) for category_id, name in record.items()}
+    except (AttributeError, ValueError) as error:
+        raise SchemaError(f"{key}: {record!r} is no list of category names by id") from error
 
 
 def add_to_category_index(storage: Storage, names: dict[int, str]) -> None:

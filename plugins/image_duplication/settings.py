@@ -7,9 +7,10 @@ mappings as JSON), and a run's own choices override both.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -36,6 +37,12 @@ def _known_timezone(name: str) -> str:
     return name
 
 
+def _usable_root(root: str) -> str:
+    if re.match(r"\w+:/(?!/)", root):
+        raise ValueError(f"{root!r} is neither a path nor a URL; expected e.g. file:///folder")
+    return root
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,7 +50,7 @@ class _Section(BaseModel):
 class StorageSettings(_Section):
     """Where everything is kept."""
 
-    root: str = Field("build/data", min_length=1)
+    root: Annotated[str, AfterValidator(_usable_root)] = Field("build/data", min_length=1)
     """URL or path of the storage root; a relative path starts at the folder that holds include/."""
 
 
@@ -68,7 +75,7 @@ class PlanSettings(_Section):
     its scheduler slows down with the number of mapped tasks: see docs/benchmarks.md."""
     categories_file: str | None = None
     """CSV with `name` and `id` columns, relative to include/config; None: ask the database."""
-    seconds_per_image: float = Field(0.02, gt=0)
+    seconds_per_image: float = Field(0.02, gt=0, le=3_600)
     """Expected time of an image through all stages, for the estimate that `plan_only` prints."""
 
 
@@ -104,19 +111,21 @@ class DownloadSettings(_Section):
     """Requests a second to one host, by the whole deployment; None: no limit."""
     pool_slots: int = Field(4, ge=1)
     """Slots of the Airflow pool `image_downloads`: as many tasks share the rate."""
-    connect_timeout_s: float = Field(5.0, gt=0)
-    read_timeout_s: float = Field(15.0, gt=0)
-    total_timeout_s: float = Field(60.0, gt=0)
+    connect_timeout_s: float = Field(5.0, gt=0, le=3_600)
+    read_timeout_s: float = Field(15.0, gt=0, le=3_600)
+    total_timeout_s: float = Field(60.0, gt=0, le=3_600)
     """From the first byte asked for to the last one read, without waits between attempts."""
     max_attempts: int = Field(4, ge=1, le=20)
-    backoff_s: float = Field(0.5, gt=0)
+    backoff_s: float = Field(0.5, gt=0, le=3_600)
     """First wait before another attempt; doubles each time, with jitter."""
-    max_wait_s: float = Field(30.0, gt=0)
+    max_wait_s: float = Field(30.0, gt=0, le=3_600)
     """Longest wait between attempts, whatever `Retry-After` asks for."""
     max_redirects: int = Field(3, ge=0, le=20)
     max_bytes: int = Field(20 * 1024 * 1024, ge=1_024)
     max_pixels: int = Field(40_000_000, ge=1_024)
-    formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+    formats: tuple[Literal["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"], ...] = Field(
+        ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"), min_length=1
+    )
     """Pillow's names of the formats that are accepted."""
     private_hosts: tuple[str, ...] = ()
     """Hosts that may resolve to a private or loopback address."""
@@ -124,7 +133,10 @@ class DownloadSettings(_Section):
     """Of a unit's pictures; above it the unit is retried, then goes on as degraded."""
     tolerated_failures: int = Field(3, ge=0)
     """Failed pictures of a unit that are never too many, whatever their share."""
-    user_agent: str = Field("GeM-ImageDuplication/0.1 (catalogue quality check)", min_length=1)
+    user_agent: str = Field(
+        "GeM-ImageDuplication/0.1 (catalogue quality check)", pattern=r"^[!-~][ -~]*$"
+    )
+    """Printable ASCII, as an HTTP header takes it."""
 
 
 class DifpySettings(_Section):
@@ -192,7 +204,7 @@ class Settings(BaseSettings):
         root = self.storage.root
         if "://" in root:
             return root
-        return str((self.include.parent / root).resolve())
+        return str((self.include.parent / Path(root).expanduser()).resolve())
 
 
 def find_include() -> Path:

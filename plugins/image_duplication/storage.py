@@ -111,7 +111,7 @@ class Storage:
                 os.makedirs(os.path.dirname(target), exist_ok=True)
                 file = open(temporary, "wb")  # noqa: SIM115
         try:
-            with file, _full_disk_reported(key):
+            with _full_disk_reported(key), file:
                 yield file
                 file.flush()
                 if durable:

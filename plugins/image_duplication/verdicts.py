@@ -28,6 +28,7 @@ def judge_variant(rows: Sequence[Row], *, required: int) -> Judgement:
     With d usable distinct images, u unjudged ones and r required: d ≥ r is compliant; d + u < r is
     short by r - d; anything else is undecided. Fewer than r rows are short whatever they show.
     """
+    rows = _without_repeats(rows)
     images = sum(row["role"] != Role.ABSENT for row in rows)
     unjudged = sum(row["role"] == Role.UNJUDGED for row in rows)
     unfetched = sum(
@@ -47,6 +48,21 @@ def judge_variant(rows: Sequence[Row], *, required: int) -> Judgement:
     else:
         verdict, reason = str(Verdict.UNDECIDED), "images_not_judged"
     return Judgement(verdict, reason, images, distinct, unjudged, unfetched, redundant)
+
+
+def _without_repeats(rows: Sequence[Row]) -> list[Row]:
+    """The rows but for those that list an image again under the same URL: they add no picture."""
+    listed = {
+        (row["image_id"], row["image_url"])
+        for row in rows
+        if row["reason_code"] != ReasonCode.IMAGE_ID_REPEATED
+    }
+    return [
+        row
+        for row in rows
+        if row["reason_code"] != ReasonCode.IMAGE_ID_REPEATED
+        or (row["image_id"], row["image_url"]) not in listed
+    ]
 
 
 def _short(missing: int) -> str:

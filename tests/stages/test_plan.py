@@ -342,14 +342,20 @@ def test_plan_of_a_category_whose_variants_all_left_says_so(
     assert (category.variants, category.left, category.unit_ids) == (0, 2, ())
 
 
-def test_file_of_verdicts_with_another_schema_is_named(
-    plan_on_sqlite: Planner, storage: Storage, sqlite_database: SourceDatabase
+def test_category_whose_verdicts_cannot_be_read_is_named_and_all_due(
+    plan_on_sqlite: Planner,
+    storage: Storage,
+    sqlite_database: SourceDatabase,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    sqlite_database.add_variants(1, 1)
+    sqlite_database.add_variants(2, 1)
     write_rows(storage, layout.current("verdicts", 7), UNITS, [])
 
-    with pytest.raises(ImageDuplicationError, match="verdicts/current/category=7"):
-        plan_on_sqlite()
+    [category] = plan_on_sqlite().categories
+
+    assert category.variants_due == 2
+    assert "category 7: its verdicts cannot be read" in caplog.text
+    assert "verdicts/current/category=7" in caplog.text
 
 
 # Categories -------------------------------------------------------------------------------------
@@ -648,8 +654,8 @@ def test_plan_that_breaks_off_leaves_no_record_of_a_whole_one(
     for category_id in ("7", "8"):
         database.add_variants(1, 1, category_id)
     plan()
-    # The state of the second category cannot be read, so the new plan stops half-way.
-    storage.write_bytes(layout.current("verdicts", 8), b"torn")
+    # The categories can be listed but not read, so the new plan stops half-way.
+    database.execute("DROP TABLE inb_images")
 
     with pytest.raises(ImageDuplicationError):
         plan(take_new_snapshot=True)

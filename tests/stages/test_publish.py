@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from image_duplication import layout
-from image_duplication.errors import MissingArtefactError, UnitsFailedError
+from image_duplication.errors import MissingArtefactError, StorageError, UnitsFailedError
 from image_duplication.records import ReasonCode
 from image_duplication.settings import Settings, load_settings
+from image_duplication.stages import publish
 from image_duplication.stages.publish import publish_run
 from image_duplication.storage import Storage
 from image_duplication.summary import RunSummary
@@ -472,6 +473,40 @@ def test_publish_keeps_a_judgement_that_an_outage_of_the_image_host_would_erase(
     assert runs.runs_of_variants() == [("a", "run 1"), ("b", "run 2")]
     assert runs.rows_of("findings", "a") == before
     assert runs.rows_of("findings", "b") == []
+
+
+def test_publish_that_broke_off_is_made_good_by_the_next_run_that_judges_nothing(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_first(runs, ["a"])
+    later = hours_later(1)
+    fresh = Unit("7/1", [compliant("a", later)])
+    runs.prepare("run 2", {7: ["a"]}, fresh, planned_at=later)
+    with monkeypatch.context() as broken:
+
+        def fail(*arguments: object, **options: object) -> None:
+            raise StorageError("the disk is full")
+
+        broken.setattr(publish, "write_category_csvs", fail)
+        with pytest.raises(StorageError, match="category 7: the disk is full"):
+            runs.publish("run 2")
+    runs.prepare("run 3", {7: ["a"]}, planned_at=hours_later(2))
+    runs.publish("run 3")
+    assert [row[:2] for row in runs.csv("duplicates")[1:]] == []
+    assert runs.runs_of_variants() == [("a", "run 2")]
+
+
+def test_publish_lists_a_new_variant_of_a_failed_unit_until_it_is_judged(runs: Runs) -> None:
+    publish_first(runs, ["a"])
+    later, latest = hours_later(1), hours_later(2)
+    broken = Unit("7/1", [compliant("b", later)], finished=1)
+    runs.prepare("run 2", {7: ["a", "b"]}, broken, planned_at=later)
+    with pytest.raises(UnitsFailedError):
+        runs.publish("run 2")
+    assert [row[2] for row in runs.csv("compliance")[1:]] == ["a", "b"]
+    runs.prepare("run 3", {7: ["a"]}, planned_at=latest)
+    runs.publish("run 3")
+    assert [row[2] for row in runs.csv("compliance")[1:]] == ["a"]
 
 
 def test_publish_of_other_categories_goes_on_when_a_state_is_no_json(runs: Runs) -> None:

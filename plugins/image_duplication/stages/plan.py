@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from image_duplication import layout
 from image_duplication.category_index import read_category_index
-from image_duplication.errors import ConfigurationError
+from image_duplication.errors import ConfigurationError, SchemaError
 from image_duplication.judgement_versions import feature_version
 from image_duplication.plans import Plan, PlannedCategory, read_plan
 from image_duplication.queries import Source
@@ -269,12 +269,17 @@ def _read_judged(storage: Storage, category_id: int) -> dict[str, _Judged]:
     key = layout.current("verdicts", category_id)
     if not storage.exists(key):
         return {}
-    return {
-        row["variant_id"]: _Judged(
-            row["signature"], row["verdict"], row["unfetched"], row["feature_version"]
-        )
-        for row in read_rows(storage, key, VERDICTS)
-    }
+    try:
+        return {
+            row["variant_id"]: _Judged(
+                row["signature"], row["verdict"], row["unfetched"], row["feature_version"]
+            )
+            for row in read_rows(storage, key, VERDICTS)
+        }
+    except SchemaError:
+        # One broken category must not stop the others; publish_run names it again and fails.
+        logger.exception("category %s: its verdicts cannot be read, all is due", category_id)
+        return {}
 
 
 def _find_due_reason(judged: _Judged | None, signature: str, version: str) -> str | None:

@@ -11,7 +11,7 @@ import itertools
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 import pyarrow as pa
@@ -21,6 +21,7 @@ from image_duplication.category_csvs import write_category_csvs
 from image_duplication.category_index import add_to_category_index
 from image_duplication.errors import (
     ImageDuplicationError,
+    SchemaError,
     StorageError,
     TransientError,
     UnitsFailedError,
@@ -125,9 +126,16 @@ def _publish_category(
 ) -> CategorySummary:
     reports = {u: read_stage_reports(storage, plan.run_id, u) for u in category.unit_ids}
     finished = [unit_id for unit_id, done in reports.items() if len(done) >= REPORTED]
-    state = _State.with_run(storage, category.category_id, plan)
+    previous = _State.read(storage, category.category_id)
+    state = _State(plan.planned_at, plan.run_id)
+    if previous is not None and previous.planned_at > state.planned_at:
+        state = previous
     merge = _plan_merge(storage, plan, category, finished, state)
-    if merge.judged or category.left or not _is_published(storage, category.category_id):
+    not_judged = _find_not_judged(storage, plan, category, finished, merge)
+    is_listed = previous is not None and previous.not_judged
+    if merge.judged or category.left or not_judged or is_listed or previous is None:
+        # Without its state a category counts as unpublished: a kill below leaves no half of it.
+        storage.delete(layout.category_state(category.category_id))
         for subject, (_, schema) in _SUBJECTS.items():
             write_rows(
                 storage,
@@ -138,10 +146,10 @@ def _publish_category(
         write_category_csvs(
             storage,
             category.category_id,
-            not_judged=[v for v in merge.order if v not in merge.judged | merge.kept],
+            not_judged=not_judged,
             write_extract=settings.report.write_extract_csv,
         )
-        state.write(storage, category.category_id)
+        replace(state, not_judged=len(not_judged)).write(storage, category.category_id)
     summary = _summarise(storage, plan, category, reports)
     for unit_id in finished:
         key = layout.unit_file(plan.run_id, unit_id, "findings.parquet")
@@ -149,8 +157,21 @@ def _publish_category(
     return summary
 
 
-def _is_published(storage: Storage, category_id: int) -> bool:
-    return storage.exists(layout.current("verdicts", category_id))
+def _find_not_judged(
+    storage: Storage,
+    plan: Plan,
+    category: PlannedCategory,
+    finished: list[str],
+    merge: _Merge,
+) -> list[str]:
+    """The variants of units that failed which no run has judged yet."""
+    failed = set(category.unit_ids) - set(finished)
+    key = layout.plan_variants(plan.run_id, category.category_id)
+    return [
+        row["variant_id"]
+        for row in read_rows(storage, key, PLANNED_VARIANTS)
+        if row["unit_id"] in failed and row["variant_id"] not in merge.judged | merge.kept
+    ]
 
 
 # Merging ----------------------------------------------------------------------------------------
@@ -158,23 +179,26 @@ def _is_published(storage: Storage, category_id: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """The newest run that a category's files come from, this one included."""
+    """The newest run that a category's files come from; `not_judged` variants its report lists."""
 
     planned_at: datetime
     run_id: str
+    not_judged: int = 0
 
     @classmethod
-    def with_run(cls, storage: Storage, category_id: int, plan: Plan) -> _State:
+    def read(cls, storage: Storage, category_id: int) -> _State | None:
         key = layout.category_state(category_id)
-        if storage.exists(key):
-            record = storage.read_json(key)
-            newest = cls(datetime.fromisoformat(record["planned_at"]), record["run_id"])
-            if newest.planned_at > plan.planned_at:
-                return newest
-        return cls(plan.planned_at, plan.run_id)
+        if not storage.exists(key):
+            return None
+        record = storage.read_json(key)
+        try:
+            planned_at = datetime.fromisoformat(record["planned_at"])
+            return cls(planned_at, record["run_id"], record["not_judged"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise SchemaError(f"{key}: {record!r} is no state of a category") from error
 
     def write(self, storage: Storage, category_id: int) -> None:
-        record = {"planned_at": self.planned_at.isoformat(), "run_id": self.run_id}
+        record = {**asdict(self), "planned_at": self.planned_at.isoformat()}
         storage.write_json(layout.category_state(category_id), record)
 
 
