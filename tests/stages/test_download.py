@@ -441,7 +441,8 @@ def test_download_goes_on_as_degraded_when_no_retry_could_help(
 
 
 def test_download_mends_what_fails_at_first(storage: Storage, server: HostileServer) -> None:
-    server.otherwise = in_turn(*[says(status=500)] * 4, says(JPEG))
+    for number in range(4):
+        server.routes[f"/{number}.jpg"] = in_turn(says(status=500), says(JPEG))
     write_urls(storage, server, 4)
     report = download(storage)
     assert (report.counts["downloaded"], report.counts["requests"]) == (4, 8)
