@@ -10,8 +10,6 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import pyarrow.parquet as pq
-
 from image_duplication import layout
 from image_duplication.errors import DownloadShareError
 from image_duplication.fetching.addresses import Resolver, look_up
@@ -28,7 +26,14 @@ from image_duplication.pictures import find_picture
 from image_duplication.records import ReasonCode, StageReport, Status
 from image_duplication.settings import Settings
 from image_duplication.storage import Storage
-from image_duplication.tables import CORRECTED, DOWNLOADED, Row, TableWriter, read_row_groups
+from image_duplication.tables import (
+    CORRECTED,
+    DOWNLOADED,
+    Row,
+    TableWriter,
+    count_rows,
+    read_row_groups,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +132,7 @@ class _Unit:
         """The unit's rows with their outcomes, in the order of the source, by row groups."""
         groups = read_row_groups(self._storage, self._source_key, CORRECTED)
         first = next(groups, [])  # which checks the file
-        rows_total = self._count_rows()
+        rows_total = count_rows(self._storage, self._source_key)
         progress = _Progress(self._unit_id, rows_total)
         opened: deque[_Group] = deque()
         for rows in itertools.chain([first], groups):
@@ -155,10 +160,6 @@ class _Unit:
             raise DownloadShareError(message)
         logger.warning("%s; going on as degraded", message)
         return True
-
-    def _count_rows(self) -> int:
-        with self._storage.reading(self._source_key) as source:
-            return int(pq.read_metadata(source).num_rows)
 
     def _advance(self, opened: deque[_Group], progress: _Progress) -> Iterator[list[Row]]:
         if opened[0].left and self._crew is not None:
