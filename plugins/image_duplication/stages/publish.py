@@ -132,10 +132,10 @@ def _publish_category(
         state = previous
     merge = _plan_merge(storage, plan, category, finished, state)
     not_judged = _find_not_judged(storage, plan, category, finished, merge)
-    is_listed = previous is not None and previous.not_judged
-    if merge.judged or category.left or not_judged or is_listed or previous is None:
-        # Without its state a category counts as unpublished: a kill below leaves no half of it.
-        storage.delete(layout.category_state(category.category_id))
+    is_current = previous is not None and previous.is_whole and not previous.not_judged
+    if merge.judged or category.left or not_judged or not is_current:
+        # Should this break off below, the next run sees that the files are not all of one state.
+        replace(state, is_whole=False).write(storage, category.category_id)
         for subject, (_, schema) in _SUBJECTS.items():
             write_rows(
                 storage,
@@ -149,7 +149,9 @@ def _publish_category(
             not_judged=not_judged,
             write_extract=settings.report.write_extract_csv,
         )
-        replace(state, not_judged=len(not_judged)).write(storage, category.category_id)
+        replace(state, is_whole=True, not_judged=len(not_judged)).write(
+            storage, category.category_id
+        )
     summary = _summarise(storage, plan, category, reports)
     for unit_id in finished:
         key = layout.unit_file(plan.run_id, unit_id, "findings.parquet")
@@ -184,6 +186,7 @@ class _State:
     planned_at: datetime
     run_id: str
     not_judged: int = 0
+    is_whole: bool = True
 
     @classmethod
     def read(cls, storage: Storage, category_id: int) -> _State | None:
@@ -193,7 +196,7 @@ class _State:
         record = storage.read_json(key)
         try:
             planned_at = datetime.fromisoformat(record["planned_at"])
-            return cls(planned_at, record["run_id"], record["not_judged"])
+            return cls(planned_at, record["run_id"], record["not_judged"], record["is_whole"])
         except (KeyError, TypeError, ValueError) as error:
             raise SchemaError(f"{key}: {record!r} is no state of a category") from error
 
