@@ -2,6 +2,7 @@
 #
 #   PYTHON=…   the Python that makes the virtual environment (3.11, 3.12 or 3.13)
 #   SOURCE=…   the demo's database: sqlite (default) or mysql
+#   DATASET=…  a folder of product photos for `make accuracy`; default: the demo's drawn goods
 #   ARGS=…     further arguments of a benchmark or of pytest
 
 SHELL := /usr/bin/env bash
@@ -12,6 +13,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 PYTHON ?= python3
 SOURCE ?= sqlite
+DATASET ?=
 ARGS ?=
 
 ifeq ($(filter sqlite mysql,$(SOURCE)),)
@@ -22,8 +24,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: help setup mariadb demo airflow test test-long check format benchmark benchmark-units \
-	lock clean
+.PHONY: help setup mariadb demo airflow test test-long check format accuracy benchmark \
+	benchmark-units lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +61,9 @@ check: $(READY) ## Check format, lint and strict types
 format: $(READY) ## Format the code and mend what the linter can
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
+
+accuracy: $(READY) ## Measure what detection finds and whom it accuses, beside other libraries; DATASET=folder
+	@$(PY) -m benchmarks.accuracy $(if $(DATASET),--dataset "$(DATASET)") $(ARGS)
 
 benchmark: $(READY) ## Compare the pipeline with the plain reference flow; sizes by ARGS
 	@$(PY) -m benchmarks.pipeline $(ARGS)

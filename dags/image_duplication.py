@@ -21,7 +21,7 @@ gives equal files. One failing category does not stop another.
 |---|---|---|---|
 | `category_ids` | ids | empty | categories of this run; empty: the categories file, else all |
 | `scope` | | `changed` | `changed`: variants that are due; `full`: every active variant |
-| `engines` | names | empty | engines that judge: `identical`, `difpy` |
+| `engines` | names | empty | engines that judge: `identical`, `difpy`, `perceptual`, `aligned` |
 | `pixel_size` | px | empty | side to which difPy reduces each picture |
 | `similarity_mse` | squared grey levels | empty | largest mean squared error of a difPy match |
 | `part_size_images` | images | empty | larger categories are split |

@@ -128,14 +128,8 @@ def _show_result(
     category_ids = [category["category_id"] for category in run["categories"]]
     score = score_findings(storage, catalogue, category_ids)
     console.print(_score_table(score))
-    missed = sum(score.planted.values()) - sum(score.found.values())
     console.print(f"False findings: {score.false_findings}")
-    if missed:
-        console.print(
-            "What is missed is what difPy cannot see: it compares whole pictures, reduced to a few "
-            "pixels, turned by quarter turns. Mirrored, cropped, framed, stamped, recoloured or "
-            "clearly brighter or darker copies look different to it."
-        )
+    console.print(f"Missed: {_list_missed(score)}", markup=False)
     console.print("\nLook at:")
     example = category_ids[0]
     for what, key in (
@@ -153,6 +147,16 @@ def _show_result(
         f"  {'planted and found':24}", str(path.relative_to(PROJECT)), f"({seconds:.0f} s)"
     )
     return path
+
+
+def _list_missed(score: Score) -> str:
+    return (
+        "; ".join(
+            f"{modification} (image {image_id} of variant {variant_id})"
+            for variant_id, image_id, modification in score.missed
+        )
+        or "none"
+    )
 
 
 def _score_table(score: Score) -> Table:

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from image_duplication import layout
+from image_duplication.evidence_rows import EVIDENCE, evidence_to_row
 from image_duplication.pictures import staged_key
 from image_duplication.plans import Plan, PlannedCategory
 from image_duplication.records import (
@@ -30,7 +31,6 @@ from image_duplication.stages.report import write_report
 from image_duplication.storage import Storage
 from image_duplication.tables import (
     DOWNLOADED,
-    EVIDENCE,
     JUDGED,
     PLANNED_VARIANTS,
     UNITS,
@@ -38,6 +38,7 @@ from image_duplication.tables import (
     write_rows,
 )
 from image_duplication.units import STAGES
+from tests.matches import make_pair
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 """When the first run of a test reads the source."""
@@ -167,6 +168,7 @@ def judged_row(row: Row, **judgement: Any) -> Row:
         "keeper_image_id": None,
         "keeper_reason": None,
         "kinds": [],
+        "sentence": None,
         "distance": None,
         "engine": None,
         "related": [],
@@ -220,27 +222,25 @@ def judged_variant(
 
 
 def match_fields(kind: Kind) -> dict[str, Any]:
-    return {"kinds": [kind], "distance": 2.5, "engine": Engine.DIFPY}
+    return {
+        "kinds": [kind],
+        "sentence": "same photo, saved again",
+        "distance": 2.5,
+        "engine": Engine.DIFPY,
+    }
 
 
 def evidence_rows(rows: Sequence[Row]) -> list[Row]:
     """Evidence for each pair of a variant's judged pictures."""
     pictures = [row for row in rows if row["role"] in {Role.BASE, Role.DUPLICATE}]
     return [
-        {
-            "category_id": first["category_id"],
-            "variant_id": first["variant_id"],
-            "first_image_id": first["image_id"],
-            "second_image_id": second["image_id"],
-            "first_sha256": first["content_sha256"],
-            "second_sha256": second["content_sha256"],
-            "feature_version": first["feature_version"],
-            "pixel_size": 50,
-            "same_dimensions": True,
-            "difpy_mse": None,
-            "mse": 1234.5,
-            "rotation_deg": 0,
-        }
+        evidence_to_row(
+            make_pair(mse=1234.5),
+            first,
+            second,
+            feature_version=first["feature_version"],
+            pixel_size=50,
+        )
         for place, first in enumerate(pictures)
         for second in pictures[place + 1 :]
     ]

@@ -11,7 +11,12 @@ from pydantic import ValidationError
 
 from image_duplication.errors import ConfigurationError
 from image_duplication.records import Engine
-from image_duplication.settings import INCLUDE_VARIABLE, Settings, load_settings
+from image_duplication.settings import (
+    INCLUDE_VARIABLE,
+    DetectionSettings,
+    Settings,
+    load_settings,
+)
 
 SHIPPED = Path(__file__).parents[1] / "include"
 
@@ -38,7 +43,8 @@ def test_settings_have_their_defaults_when_the_file_states_nothing(include: Path
     assert settings.include == include
     assert settings.policy.required_pictures == 3
     assert settings.plan.max_units_per_run == 200
-    assert settings.detection.engines == (Engine.IDENTICAL, Engine.DIFPY)
+    assert settings.detection.engines == tuple(Engine)
+    assert settings.detection.close_up_share == 0.2
     assert settings.report.write_extract_csv is True
 
 
@@ -47,6 +53,10 @@ def test_shipped_settings_file_is_valid_and_found_beside_the_plugins() -> None:
 
     assert settings.include == SHIPPED
     assert settings.storage_root == str(SHIPPED.parent / "build" / "data")
+
+
+def test_shipped_settings_file_states_the_default_engines_and_thresholds() -> None:
+    assert load_settings().detection == DetectionSettings()
 
 
 def test_file_overrides_the_default(include: Path) -> None:
@@ -96,6 +106,14 @@ def test_environment_reaches_nested_sections(
             "detection.difpy.similarity_mse",
             "201",
             "200",
+        ),
+        ({"detection": {"close_up_share": 0}}, "detection.close_up_share", "0", "greater than 0"),
+        ({"detection": {"close_up_share": 1.01}}, "detection.close_up_share", "1.01", "1"),
+        (
+            {"detection": {"perceptual": {"correlation": 2}}},
+            "detection.perceptual.correlation",
+            "2",
+            "1",
         ),
         ({"source": {"timezone": "Asia/Nowhere"}}, "source.timezone", "'Asia/Nowhere'", "IANA"),
         ({"urls": {"image_base": "ftp://x"}}, "urls.image_base", "'ftp://x'", "https?"),

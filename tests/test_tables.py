@@ -22,6 +22,7 @@ from image_duplication.tables import (
     count_rows,
     read_row_groups,
     read_rows,
+    read_state,
     read_variants,
     to_table,
     write_rows,
@@ -248,3 +249,19 @@ def test_extracted_rows_carry_the_source_contract() -> None:
 def test_table_in_memory_has_the_declared_schema() -> None:
     assert to_table([row()], SCHEMA, "here").schema.equals(SCHEMA)
     assert to_table([], SCHEMA, "here").num_rows == 0
+
+
+def test_state_of_an_earlier_release_reads_with_nulls(storage: Storage) -> None:
+    then = pa.schema([("variant_id", pa.string()), ("old", pa.string()), ("mse", pa.string())])
+    now = pa.schema([("variant_id", pa.string()), ("mse", pa.float64()), ("new", pa.string())])
+    write_rows(storage, "state.parquet", then, [{"variant_id": "v", "old": "x", "mse": "1"}])
+    assert list(read_state(storage, "state.parquet", now)) == [
+        ("v", [{"variant_id": "v", "mse": None, "new": None}])
+    ]
+
+
+def test_hand_off_of_an_earlier_release_is_refused(storage: Storage) -> None:
+    write_rows(storage, "a.parquet", pa.schema([("variant_id", pa.string())]), [])
+    now = pa.schema([("variant_id", pa.string()), ("new", pa.string())])
+    with pytest.raises(SchemaError, match="'new' is missing"):
+        list(read_variants(storage, "a.parquet", now))

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
+from image_duplication.records import Engine
 from image_duplication.settings import DetectionSettings
 
-_FEATURES = 1
+_FEATURES = 2
 """Raised whenever the code computes evidence in another way."""
 
-_RULES = 1
+_RULES = 2
 """Raised whenever the code judges equal evidence in another way."""
+
+
+_NOT_JUDGED_BY: Any = {"difpy": {"pixel_size"}, "processes": True, "task_slots": True}
 
 
 def feature_version(settings: DetectionSettings) -> str:
     """How evidence is computed: evidence of equal versions may be judged together."""
-    return f"{_FEATURES}-px{settings.difpy.pixel_size}"
+    engines = "+".join(engine for engine in Engine if engine in settings.engines)
+    return f"{_FEATURES}-px{settings.difpy.pixel_size}-{engines}"
 
 
 def threshold_version(settings: DetectionSettings) -> str:
     """How evidence is judged: equal for equal engines and thresholds."""
-    judged_by = settings.model_dump_json(
-        include={"engines": True, "difpy": {"similarity_mse", "same_dimensions"}}
-    )
+    judged_by = settings.model_dump_json(exclude=_NOT_JUDGED_BY)
     return f"{_RULES}-{hashlib.sha256(judged_by.encode()).hexdigest()[:12]}"

@@ -117,10 +117,22 @@ class Relation(StrEnum):
 
 
 class Engine(StrEnum):
-    """A way to find matches."""
+    """A way to find matches, in the order in which they are asked."""
 
-    IDENTICAL = "identical"
-    DIFPY = "difpy"
+    IDENTICAL = "identical"  # equal bytes
+    DIFPY = "difpy"  # difPy's own search, its figure set right
+    PERCEPTUAL = "perceptual"  # thumbnails of the whole or trimmed pictures, in eight orientations
+    ALIGNED = "aligned"  # one picture laid over the other by local features
+
+
+class QualityNote(StrEnum):
+    """What is amiss with one picture; see `detection.quality` for what makes it unusable."""
+
+    TOO_SMALL = "too_small"  # its shorter side is below the setting
+    BLURRED = "blurred"  # out of focus, or enlarged
+    BLANK = "blank"  # a single colour
+    PLACEHOLDER = "placeholder"  # a notice such as "No image available"
+    HEAVY_BORDER = "heavy_border"  # most of its area is plain border
 
 
 class Scope(StrEnum):

@@ -151,11 +151,107 @@ class DifpySettings(_Section):
     """Compare only pictures of the same width and height."""
 
 
+class PerceptualSettings(_Section):
+    """The engine `perceptual`: how alike two thumbnails must be."""
+
+    correlation: float = Field(0.97, gt=0, le=1)
+    """Least correlation, over eight orientations, at which two pictures are laid over each other
+    whole."""
+
+
+def _share(default: float) -> Any:
+    return Field(default, ge=0, le=1)
+
+
+class ThroughoutSettings(_Section):
+    """Least agreement of two pictures that agree everywhere. All are shares of 1."""
+
+    overlap: float = _share(0.8)
+    coarse: float = _share(0.86)
+    fine: float = _share(0.70)
+    cells: float = _share(0.78)
+    edges: float = _share(0.75)
+    edges_least: float = _share(0.75)
+    contradicted: float = _share(0.12)
+
+
+class KeptSettings(_Section):
+    """Least agreement when one picture shows all that the other shows, and more."""
+
+    edges: float = _share(0.89)
+    fine: float = _share(0.66)
+    edges_if_alike: float = _share(0.79)
+    fine_if_alike: float = _share(0.60)
+    edges_least: float = _share(0.6)
+    """Where the fewest edges are kept: an overlay covers a little everywhere, a frame goods."""
+    alike: float = _share(0.955)
+    """Correlation of the thumbnails from which the two lower limits hold."""
+    coarse: float = _share(0.4)
+    contradicted_inside: float = _share(0.75)
+
+
+class PatchedSettings(_Section):
+    """Least agreement outside one connected place that is covered."""
+
+    remaining: float = _share(0.87)
+    fine: float = _share(0.55)
+    scattered: float = _share(0.03)
+    edges: float = _share(0.84)
+    """Edges kept, from which the following three limits hold instead."""
+    remaining_with_edges: float = _share(0.87)
+    fine_with_edges: float = _share(0.66)
+    scattered_with_edges: float = _share(0.09)
+    contradicted: float = _share(0.45)
+    contradicted_inside: float = _share(0.2)
+
+
+class GoodsSettings(_Section):
+    """Agreement within the goods, where they stand before a plain backdrop in one picture."""
+
+    agreement: float = _share(0.8)
+    """From which the same goods were put before another backdrop."""
+    edges: float = _share(0.46)
+    """Edges kept: else it is a frame that agrees, not what is in it."""
+    least_kept: float = _share(0.7)
+    """Of one picture's own texture; below it nothing else counts: the goods' other side."""
+    least_kept_if_patched: float = _share(0.55)
+    """The same where one place is covered, which may be on the goods."""
+    cells: int = Field(5, ge=1, le=64)
+    """Of 64, that the goods must fill for their agreement to count."""
+
+
+class AlignedSettings(_Section):
+    """The engine `aligned`: how well two pictures must agree where one lies over the other.
+
+    The figures are those of `detection.evidence.Alignment`; where they come from: docs/accuracy.md.
+    """
+
+    least_overlap: float = _share(0.93)
+    """Of the picture that is seen more completely in the other."""
+    least_cells: int = Field(3, ge=1, le=64)
+    """Of 64, that show enough to be compared."""
+    most_anisotropy: float = Field(1.45, ge=1)
+    most_perspective: float = Field(0.35, ge=0)
+    doubtful_perspective: float = Field(0.03, ge=0)
+    """Above it, and for mirror images, every limit is higher by `extra_in_doubt`."""
+    extra_in_doubt: float = _share(0.08)
+    throughout: ThroughoutSettings = ThroughoutSettings()
+    kept: KeptSettings = KeptSettings()
+    patched: PatchedSettings = PatchedSettings()
+    goods: GoodsSettings = GoodsSettings()
+
+
 class DetectionSettings(_Section):
     """Which engines judge, and every threshold."""
 
-    engines: tuple[Engine, ...] = Field((Engine.IDENTICAL, Engine.DIFPY), min_length=1)
+    engines: tuple[Engine, ...] = Field(tuple(Engine), min_length=1)
+    """Asked in the order of `records.Engine`, whatever their order here."""
     difpy: DifpySettings = DifpySettings()
+    perceptual: PerceptualSettings = PerceptualSettings()
+    aligned: AlignedSettings = AlignedSettings()
+    close_up_share: float = Field(0.2, gt=0, le=1)
+    """A crop that shows less than this share of the other picture's area is a close-up: related,
+    not a duplicate."""
     processes: int = Field(0, ge=0, le=64)
     """Processes that share one unit; 0: as the machine and the unit's size suggest."""
     task_slots: int = Field(1, ge=1)

@@ -1,7 +1,8 @@
 """The declared schema of every hand-off, checked at each read and write.
 
 Each stage's schema is that of the stage before plus its own columns, so a row can be followed
-through the files by (variant_id, image_id).
+through the files by (variant_id, image_id). The schema of the evidence follows the evidence's own
+fields: see `evidence_rows`.
 """
 
 from __future__ import annotations
@@ -126,6 +127,7 @@ JUDGED = _with(
     ("keeper_image_id", pa.string()),
     ("keeper_reason", pa.string()),
     ("kinds", _WORDS),  # of the match with the base
+    ("sentence", pa.string()),  # what was done to the picture, in words
     ("distance", pa.float64()),
     ("engine", pa.string()),
     (
@@ -135,6 +137,7 @@ JUDGED = _with(
                 [
                     ("image_id", pa.string()),
                     ("kinds", _WORDS),
+                    ("sentence", pa.string()),
                     ("distance", pa.float64()),
                     ("engine", pa.string()),
                 ]
@@ -144,23 +147,6 @@ JUDGED = _with(
     ("feature_version", pa.string()),
     ("threshold_version", pa.string()),
     ("judged_at", _TIME),
-)
-
-EVIDENCE = pa.schema(
-    [
-        ("category_id", pa.int64()),
-        ("variant_id", pa.string()),
-        ("first_image_id", pa.string()),
-        ("second_image_id", pa.string()),
-        ("first_sha256", pa.string()),
-        ("second_sha256", pa.string()),
-        ("feature_version", pa.string()),
-        ("pixel_size", pa.int32()),
-        ("same_dimensions", pa.bool_()),  # equal width and height, in either order
-        ("difpy_mse", pa.float64()),  # difPy's own figure; null: over its usable range
-        ("mse", pa.float64()),  # the correct mean squared error, least over four rotations
-        ("rotation_deg", pa.int32()),  # of the second picture, anticlockwise, at that error
-    ]
 )
 
 FINDINGS = pa.schema(
@@ -180,8 +166,11 @@ FINDINGS = pa.schema(
         ("duplicate_url", pa.string()),
         ("duplicate_sha256", pa.string()),
         ("kinds", _WORDS),
+        ("sentence", pa.string()),
         ("distance", pa.float64()),
         ("engine", pa.string()),
+        ("base_quality_notes", _WORDS),
+        ("duplicate_quality_notes", _WORDS),
         ("keeper_image_id", pa.string()),
         ("keeper_reason", pa.string()),
         ("action", pa.string()),
@@ -344,9 +333,36 @@ def read_rows(
 
 def read_variants(storage: Storage, key: str, schema: pa.Schema) -> Iterator[tuple[str, list[Row]]]:
     """The rows of a hand-off, one variant at a time: consecutive rows of equal variant_id."""
+    return _group_by_variant(read_rows(storage, key, schema))
+
+
+def read_state(storage: Storage, key: str, schema: pa.Schema) -> Iterator[tuple[str, list[Row]]]:
+    """The variants of a category's state, which an earlier release may have written.
+
+    A column that it lacks, or had in another form, is null; one that is no longer declared is left
+    out. Hand-offs within a run have no such tolerance.
+    """
+    return _group_by_variant(_read_state_rows(storage, key, schema))
+
+
+def _read_state_rows(storage: Storage, key: str, schema: pa.Schema) -> Iterator[Row]:
+    with storage.reading(key) as source:
+        file = _open_parquet(source, key)
+        found = file.schema_arrow
+        known = [
+            field.name
+            for field in schema
+            if field.name in found.names and found.field(field.name).type == field.type
+        ]
+        for number in range(file.num_row_groups):
+            for row in file.read_row_group(number, columns=known).to_pylist():
+                yield {name: row.get(name) for name in schema.names}
+
+
+def _group_by_variant(found: Iterator[Row]) -> Iterator[tuple[str, list[Row]]]:
     variant_id: str | None = None
     rows: list[Row] = []
-    for row in read_rows(storage, key, schema):
+    for row in found:
         if rows and row["variant_id"] != variant_id:
             yield str(variant_id), rows
             rows = []

@@ -180,6 +180,24 @@ def test_bad_parameter_is_refused_by_name(dag: Any, conf: dict[str, Any], named:
         params[name] = value
 
 
+@pytest.mark.parametrize("engine", ["identical", "difpy", "perceptual", "aligned"])
+def test_each_engine_can_be_chosen_alone(dag: Any, engine: str) -> None:
+    from image_duplication_airflow.params import read_choices
+
+    params = copy.deepcopy(dag.params)
+    params["engines"] = [engine]
+    chosen = read_choices(params.dump()).settings.detection.engines
+    assert [one.value for one in chosen] == [engine]
+
+
+def test_engines_are_those_of_the_settings_unless_they_are_chosen(dag: Any) -> None:
+    from image_duplication.settings import load_settings
+    from image_duplication_airflow.params import read_choices
+
+    chosen = read_choices(dag.params.dump()).settings.detection
+    assert chosen == load_settings().detection
+
+
 def test_unknown_parameter_is_refused_by_name(airflow_database: None) -> None:
     from image_duplication.errors import ConfigurationError
     from image_duplication_airflow.params import read_choices

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import difPy
 import numpy as np
 import pytest
 from difPy import dif
@@ -17,68 +16,30 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from image_duplication.detection import Match, difpy_engine, find_matches
+from image_duplication.detection import (
+    Candidate,
+    Match,
+    describe_picture,
+    difpy_engine,
+    find_matches,
+    group_images,
+)
 from image_duplication.detection.difpy_engine import (
     LOOSEST_MSE,
     correct_errors,
+    find_near_pairs,
     reduce_picture,
     search_pairs,
 )
-from image_duplication.detection.evidence import Tensor
+from image_duplication.detection.evidence import Picture, Tensor
+from image_duplication.errors import ConfigurationError
 from image_duplication.records import Engine, Kind
-from image_duplication.settings import Settings, load_settings
+from image_duplication.settings import DetectionSettings, Settings, load_settings
+from tests.difpy_as_is import AsIs, SameProcessPool
+from tests.drawn_photos import draw_photo
 from tests.judged_rows import draw_picture, encode
 
 # difPy as it is --------------------------------------------------------------------------------
-
-
-class SameProcessPool:
-    """What difPy uses of a process pool, without the processes: only the speed differs."""
-
-    def __init__(self, processes: int | None = None) -> None:
-        pass
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-    def map(self, function: Callable[..., Any], given: Iterable[Any]) -> list[Any]:
-        return [function(one) for one in given]
-
-    def starmap(self, function: Callable[..., Any], given: Iterable[Any]) -> list[Any]:
-        return [function(*one) for one in given]
-
-
-class AsIs:
-    """difPy's own build and search of files, as its users call them."""
-
-    def __init__(
-        self, *paths: Path, similarity: str | float = "duplicates", same_dim: bool = False
-    ) -> None:
-        raw: list[tuple[int, int, float]] = []
-        group = dif.search._group_result_union
-
-        def keep_raw(search: Any, found: list[tuple[int, int, float]]) -> Any:
-            raw.extend(found)
-            return group(search, found)
-
-        with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-            patch.setattr(dif, "Pool", SameProcessPool)
-            patch.setattr(dif.search, "_group_result_union", keep_raw)
-            built = difPy.build(*map(str, paths), show_progress=False)
-            found = difPy.search(
-                built, similarity=similarity, same_dim=same_dim, show_progress=False
-            )
-        names = {number: Path(path).name for number, path in built._filename_dictionary.items()}
-        self.raw_pairs = {frozenset((names[one], names[other])) for one, other, _ in raw}
-        self.pairs = {
-            frozenset((Path(first).name, Path(second).name))
-            for first, matches in found.result.items()
-            for second, _ in matches
-        }
-        self.invalid = {Path(path).name for path in built._invalid_files}
 
 
 def with_difpy(**difpy: object) -> Settings:
@@ -106,6 +67,13 @@ def save(folder: Path, **contents: Image.Image | bytes) -> list[Path]:
         path.write_bytes(content if isinstance(content, bytes) else encode(content))
         paths.append(path)
     return paths
+
+
+def describe_file(path: Path) -> Picture:
+    with Image.open(path) as opened:
+        return describe_picture(
+            opened.convert("RGB"), path.name, DetectionSettings(), min_side_px=33
+        )
 
 
 BOTH = {frozenset(("a.png", "b.png"))}
@@ -193,6 +161,115 @@ def test_difpy_loses_a_picture_that_warns_and_the_adapter_does_not(tmp_path: Pat
     assert found_by_this_project(*paths) == BOTH
 
 
+def test_difpy_finds_no_mirror_image_and_this_project_does(tmp_path: Path) -> None:
+    picture = draw_photo(1, 120, 100)
+    paths = save(tmp_path, a=picture, b=picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+    assert AsIs(*paths, similarity=5).pairs == set()
+    (match,) = find_matches(paths)
+    assert match.kinds == {Kind.TRANSFORMED}
+
+
+def test_difpy_accepts_everything_at_200_and_the_settings_allow_nothing_above(
+    tmp_path: Path,
+) -> None:
+    """Noise of every level against noise: exact squares differ by 10,000 on average."""
+    random = np.random.default_rng(1)
+    noise = [random.integers(0, 256, (50, 50, 3), dtype=np.uint8) for _ in range(3)]
+    paths = save(
+        tmp_path, **{name: Image.fromarray(one) for name, one in zip("abc", noise, strict=True)}
+    )
+    assert len(AsIs(*paths, similarity=200).raw_pairs) == 3
+    assert found_by_this_project(*paths, similarity_mse=200) == set()
+    with pytest.raises(ConfigurationError, match="similarity_mse"):
+        with_difpy(similarity_mse=200.5)
+
+
+def test_difpy_prefers_an_enlarged_copy_and_the_keeper_rule_does_not(tmp_path: Path) -> None:
+    photo = draw_photo(1)
+    enlarged = photo.resize((840, 720), Image.Resampling.BICUBIC)
+    paths = save(tmp_path, a=enlarged, b=photo)
+    assert AsIs(*paths, similarity=60).lower_quality == {"b.png"}
+    pictures = [describe_file(path) for path in paths]
+    groups, _ = group_images(
+        [
+            Candidate(place, picture.width_px, picture.height_px, picture.quality)
+            for place, picture in enumerate(pictures)
+        ],
+        find_matches(paths),
+    )
+    assert [group.keeper for group in groups] == [1]
+
+
+def test_difpy_skips_bitmap_files_and_the_adapter_does_not(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.bmp", tmp_path / "b.bmp"]
+    for path in paths:
+        draw_picture(1).save(path)
+    assert AsIs(*paths).pairs == set()
+    assert found_by_this_project(*paths) == {frozenset(("a.bmp", "b.bmp"))}
+
+
+# difPy above 5,000 pictures --------------------------------------------------------------------
+
+
+class _Repository:
+    """What the search of many pictures reads of a build."""
+
+    def __init__(self, tensors: list[Tensor]) -> None:
+        self._tensor_dictionary = dict(enumerate(tensors))
+
+
+def search_of_many(tensors: list[Tensor], similarity: float) -> Any:
+    """difPy's search of more than 5,000 pictures, its steps to be called one by one."""
+    search = dif.search.__new__(dif.search)
+    search._search__difpy_obj = _Repository(tensors)
+    search._search__similarity = similarity
+    search._search__same_dim = False
+    search._search__rotate = True
+    return search
+
+
+def test_difpy_takes_equal_sums_for_equal_pictures_and_the_adapter_does_not() -> None:
+    picture, reordered = make_tensors(1)[0], make_tensors(1)[0][::-1, ::-1, ::-1]
+    search = search_of_many([picture, reordered], 0)
+    assert search._find_matches_batch([(0, 1)]) == [(0, 1, 0)]
+    assert find_near_pairs([picture, reordered]) == {}
+
+
+def test_difpy_never_compares_the_last_of_many_and_the_adapter_does() -> None:
+    tensors = make_tensors(7)
+    tensors[6] = tensors[0]
+    compared = {
+        pair for group in search_of_many(tensors, 0)._yield_comparison_group() for pair in group
+    }
+    assert compared == set(itertools.combinations(range(6), 2))
+    assert find_near_pairs(tensors) == {(0, 6): (0.0, 0)}
+
+
+def test_difpy_reports_another_pairs_figure_among_many_and_the_adapter_does_not() -> None:
+    first = np.full((10, 10, 3), 100, np.uint8)
+    tensors = [first, first + np.uint8(10), first + np.uint8(2)]
+    search = search_of_many(tensors, 5)
+    assert search._find_matches_batch([(0, 1), (0, 2)]) == [(0, 2, 100.0)]
+    assert find_near_pairs(tensors)[0, 2] == (4.0, 0)
+
+
+@pytest.mark.parametrize("block_images", [2, 5, 6, 512])
+def test_near_pairs_of_many_are_exact_however_they_are_cut_up(
+    monkeypatch: pytest.MonkeyPatch, block_images: int
+) -> None:
+    """The last picture included, turned either way; equal sums are not equal pictures."""
+    tensors = make_tensors(23)
+    tensors[22] = np.rot90(tensors[3])
+    tensors[21] = np.rot90(tensors[0], -1)
+    tensors[20] = tensors[7][::-1, ::-1, ::-1]
+    monkeypatch.setattr(difpy_engine, "_ERROR_BLOCK_IMAGES", block_images)
+    near = find_near_pairs(tensors)
+    assert near == {(3, 22): (0.0, 270), (0, 21): (0.0, 90)}
+    # The turn by three quarters is one that difPy's own search knows in the other order alone.
+    assert search_pairs(tensors, [*near, (22, 3)]) == dict.fromkeys(near, 0.0)
+    assert search_pairs(tensors, near)[3, 22] > 0
+
+
 # difPy where it is right -----------------------------------------------------------------------
 
 
@@ -240,7 +317,7 @@ def test_reduced_picture_is_difpys_own(tmp_path: Path) -> None:
     (path,) = save(tmp_path, a=draw_picture(1, 120, 80))
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(dif, "Pool", SameProcessPool)
-        built = difPy.build(str(path), px_size=50, show_progress=False)
+        built = dif.build(str(path), px_size=50, show_progress=False)
     with Image.open(path) as picture:
         reduced = reduce_picture(picture.convert("RGB"), 50)
     assert np.array_equal(reduced, built._tensor_dictionary[0])

@@ -14,13 +14,15 @@ from PIL import Image
 from image_duplication import layout
 from image_duplication.detection import compare_pictures
 from image_duplication.errors import MissingArtefactError
+from image_duplication.evidence_rows import EVIDENCE
 from image_duplication.pictures import archived_key, staged_key
 from image_duplication.records import Engine, Kind, ReasonCode, Role, StageReport, Status
 from image_duplication.settings import Settings, load_settings
 from image_duplication.stages import detect
 from image_duplication.stages.detect import detect_duplicates
 from image_duplication.storage import Storage
-from image_duplication.tables import DOWNLOADED, EVIDENCE, JUDGED, Row, read_rows
+from image_duplication.tables import DOWNLOADED, JUDGED, Row, read_rows
+from tests.drawn_photos import draw_photo
 from tests.judged_rows import (
     NOON,
     absent_row,
@@ -257,7 +259,7 @@ def test_detect_keeps_evidence_of_every_pair_matched_or_not(storage: Storage) ->
     assert rows["1", "3"]["mse"] == rows["1", "3"]["difpy_mse"] == 0
     assert rows["1", "2"]["mse"] > 200
     assert 0 < rows["1", "4"]["mse"] <= 50
-    assert not rows["1", "4"]["same_dimensions"]
+    assert not rows["1", "4"]["is_same_dimensions"]
 
 
 def test_detect_orders_by_position_then_image_with_null_positions_last(
@@ -284,6 +286,7 @@ def test_detect_groups_never_chain(storage: Storage, monkeypatch: pytest.MonkeyP
     rows = judge(
         storage,
         *(give(storage, "v", str(n), n, content) for n, content in enumerate(flat, 1)),
+        settings=settle(engines=["identical", "difpy"]),
     )
     assert group_of(rows["1"]) == (Role.BASE, "1", "1")
     assert group_of(rows["2"])[:2] == (Role.DUPLICATE, "1")
@@ -292,10 +295,43 @@ def test_detect_groups_never_chain(storage: Storage, monkeypatch: pytest.MonkeyP
     assert related == {
         "image_id": "2",
         "kinds": [Kind.SAME_PICTURE],
+        "sentence": "same photo, saved again",
         "distance": 4.0,
         "engine": Engine.DIFPY,
     }
     assert rows["1"]["related"] == rows["2"]["related"] == []
+
+
+def test_detect_never_matches_blank_pictures_that_differ(storage: Storage) -> None:
+    flat = [encode(Image.new("RGB", (60, 60), (v, v, v))) for v in (100, 102, 104)]
+    rows = judge(
+        storage, *(give(storage, "v", str(n), n, content) for n, content in enumerate(flat, 1))
+    )
+    assert {row["role"] for row in rows.values()} == {Role.BASE}
+    assert all(row["related"] == [] for row in rows.values())
+
+
+def test_detect_says_what_was_done_to_each_copy(storage: Storage) -> None:
+    photo = draw_photo(1, 360, 300)
+    mirrored = photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    framed = Image.new("RGB", (420, 360), "navy")
+    framed.paste(photo, (30, 30))
+    cropped = photo.crop((36, 30, 360, 300))
+    rows = judge(
+        storage,
+        *(
+            give(storage, "v", str(number), number, encode(picture, "JPEG", quality=88))
+            for number, picture in enumerate((photo, mirrored, framed, cropped), 1)
+        ),
+    )
+    assert {row["base_image_id"] for row in rows.values()} == {"1"}
+    assert {row["keeper_image_id"] for row in rows.values()} == {"1"}
+    described = [(rows[number]["kinds"], rows[number]["sentence"]) for number in "234"]
+    assert described == [
+        ([Kind.TRANSFORMED], "same photo, mirrored"),
+        ([Kind.BORDERED], "same photo with a border added"),
+        ([Kind.CROPPED], "same photo, cropped by about 20%"),
+    ]
 
 
 def test_detect_writes_the_match_with_the_base_on_the_duplicate(storage: Storage) -> None:
@@ -307,23 +343,49 @@ def test_detect_writes_the_match_with_the_base_on_the_duplicate(storage: Storage
         give(storage, "v", "2", 2, encode(square)),
         give(storage, "v", "3", 3, turned),
     )
-    fields = ("kinds", "distance", "engine")
-    assert [rows["1"][name] for name in fields] == [[], None, None]
-    assert [rows["2"][name] for name in fields] == [[Kind.IDENTICAL], 0.0, Engine.IDENTICAL]
-    assert [rows["3"][name] for name in fields] == [[Kind.TRANSFORMED], 0.0, Engine.DIFPY]
+    fields = ("kinds", "sentence", "distance", "engine")
+    assert [rows["1"][name] for name in fields] == [[], None, None, None]
+    assert [rows["2"][name] for name in fields] == [
+        [Kind.IDENTICAL],
+        "same file",
+        0.0,
+        Engine.IDENTICAL,
+    ]
+    assert [rows["3"][name] for name in fields] == [
+        [Kind.TRANSFORMED],
+        "same photo, turned by 180°",
+        0.0,
+        Engine.DIFPY,
+    ]
 
 
 def test_detect_keeps_the_larger_picture(storage: Storage) -> None:
-    large = encode(draw_picture(1, 120, 120))
+    large = draw_photo(1, 240, 240)
+    small = large.resize((120, 120), Image.Resampling.LANCZOS)
     rows = judge(
         storage,
-        give(storage, "v", "1", 1, A),
-        give(storage, "v", "2", 2, large),
+        give(storage, "v", "1", 1, encode(small)),
+        give(storage, "v", "2", 2, encode(large)),
         settings=settle(difpy={"similarity_mse": 50}),
     )
     assert group_of(rows["1"]) == (Role.BASE, "1", "2")
     assert group_of(rows["2"]) == (Role.DUPLICATE, "1", "2")
     assert {row["keeper_reason"] for row in rows.values()} == {"kept for its greater resolution"}
+
+
+def test_detect_does_not_keep_a_picture_for_being_enlarged(storage: Storage) -> None:
+    original = draw_photo(1, 120, 120)
+    enlarged = original.resize((240, 240), Image.Resampling.LANCZOS)
+    rows = judge(
+        storage,
+        give(storage, "v", "1", 1, encode(enlarged)),
+        give(storage, "v", "2", 2, encode(original)),
+        settings=settle(difpy={"similarity_mse": 50}),
+    )
+    assert group_of(rows["1"]) == (Role.BASE, "1", "2")
+    assert {row["keeper_reason"] for row in rows.values()} == {
+        "kept for its smaller size with the same detail"
+    }
 
 
 def test_detect_keeps_the_usable_picture_of_a_group(storage: Storage) -> None:
@@ -376,9 +438,9 @@ def test_detect_compares_every_variant_by_the_package_that_others_use(
 ) -> None:
     counts: list[int] = []
 
-    def counting(pictures: list[object]) -> object:
+    def counting(pictures: list[object], settings: object) -> object:
         counts.append(len(pictures))
-        return compare_pictures(pictures)  # type: ignore[arg-type]
+        return compare_pictures(pictures, settings)  # type: ignore[arg-type]
 
     monkeypatch.setattr(detect, "compare_pictures", counting)
     write_downloads(storage, RUN, UNIT, mixed_rows(storage))

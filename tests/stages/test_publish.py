@@ -14,13 +14,14 @@ import pytest
 
 from image_duplication import layout
 from image_duplication.errors import MissingArtefactError, StorageError, UnitsFailedError
+from image_duplication.evidence_rows import EVIDENCE
 from image_duplication.records import ReasonCode
 from image_duplication.settings import Settings, load_settings
 from image_duplication.stages import publish
 from image_duplication.stages.publish import publish_run
 from image_duplication.storage import Storage
 from image_duplication.summary import RunSummary
-from image_duplication.tables import EVIDENCE, FINDINGS, JUDGED, VERDICTS, Row, read_rows
+from image_duplication.tables import FINDINGS, JUDGED, VERDICTS, Row, read_rows
 from image_duplication.units import STAGES
 from tests.judged_rows import (
     NOON,
@@ -634,8 +635,11 @@ def test_publish_writes_the_columns_that_the_reports_promise(runs: Runs) -> None
         "duplicate_image_id",
         "duplicate_url",
         "kinds",
+        "sentence",
         "distance",
         "engine",
+        "base_quality_notes",
+        "duplicate_quality_notes",
         "keeper_image_id",
         "keeper_reason",
         "action",

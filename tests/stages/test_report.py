@@ -69,8 +69,11 @@ def test_report_names_base_duplicate_keeper_and_action(storage: Storage) -> None
         "duplicate_url": duplicate["corrected_url"],
         "duplicate_sha256": duplicate["content_sha256"],
         "kinds": ["same_picture"],
+        "sentence": "same photo, saved again",
         "distance": 2.5,
         "engine": "difpy",
+        "base_quality_notes": [],
+        "duplicate_quality_notes": [],
         "keeper_image_id": "1",
         "keeper_reason": "kept for its greater resolution",
         "action": "remove_duplicate",
@@ -98,6 +101,17 @@ def test_report_gives_related_pictures_without_an_action(storage: Storage) -> No
     names = ("relation", "base_image_id", "duplicate_image_id", "kinds", "action")
     assert [related[name] for name in names] == ["related", "2", "3", ["transformed"], "none"]
     assert related["keeper_image_id"] is related["keeper_reason"] is None
+
+
+def test_report_carries_sentence_and_quality_of_both_pictures(storage: Storage) -> None:
+    rows = judged_variant("v1", [["1", "2"], ["3"]], unusable=["2"], related=[("2", "3")])
+    rows[1]["sentence"] = "same photo, mirrored"
+    report(storage, rows)
+    names = ("sentence", "base_quality_notes", "duplicate_quality_notes")
+    assert [[finding[name] for name in names] for finding in findings(storage)] == [
+        ["same photo, mirrored", [], ["blank"]],
+        ["same photo, saved again", ["blank"], []],
+    ]
 
 
 def test_report_finds_the_base_wherever_its_row_stands(storage: Storage) -> None:

@@ -7,14 +7,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+
 from image_duplication.detection.decoding import DecodeError, decode
 from image_duplication.detection.evidence import PairEvidence, Picture
 from image_duplication.detection.grouping import Candidate, Group, group_images
 from image_duplication.detection.judgement import Match, judge_pairs
-from image_duplication.detection.matching import compare_pictures, describe_picture
+from image_duplication.detection.matching import MOST_LOOKS, compare_pictures, describe_picture
 from image_duplication.settings import Settings, load_settings
 
+# Whoever uses this works on several pictures at once already.
+cv2.setNumThreads(1)
+
 __all__ = [
+    "MOST_LOOKS",
     "Candidate",
     "DecodeError",
     "Group",
@@ -55,9 +61,10 @@ def find_matches(paths: Sequence[Path], settings: Settings | None = None) -> lis
                 hashlib.sha256(content).hexdigest(),
                 settings.detection,
                 min_side_px=settings.policy.min_side_px,
+                with_look=len(paths) <= MOST_LOOKS,
             )
         )
     return [
         replace(match, first=places[match.first], second=places[match.second])
-        for match in judge_pairs(compare_pictures(pictures), settings.detection)
+        for match in judge_pairs(compare_pictures(pictures, settings.detection), settings.detection)
     ]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 from PIL import Image
 
 from image_duplication.detection.difpy_engine import (
@@ -16,10 +18,14 @@ from image_duplication.detection.difpy_engine import (
     search_pairs,
 )
 from image_duplication.detection.evidence import PairEvidence, Picture, Tensor
+from image_duplication.detection.looks import look_at
+from image_duplication.detection.quality import assess_quality
+from image_duplication.detection.search import UNSEEN, Sighting, examine
+from image_duplication.records import Engine
 from image_duplication.settings import DetectionSettings
 
-_ALL_PAIRS_PICTURES = 64
-"""Up to this many pictures every pair's evidence is kept; pairs grow with the square."""
+MOST_LOOKS = 64
+"""Pictures of a variant up to which each has a look, and every pair's evidence is kept."""
 
 Figures = tuple[float, int]
 """The correct error of a pair and the rotation that gives it, in degrees."""
@@ -27,35 +33,42 @@ Figures = tuple[float, int]
 _UNSEEN_TURN_DEG = 270
 """The turn of the second picture that difPy tries only when it is given as the first."""
 
-_BLANK_DEVIATION = 2.0
-"""Standard deviation, of 255, below which every channel of a picture shows nothing."""
+_LOOKING = frozenset({Engine.PERCEPTUAL, Engine.ALIGNED})
 
 
 def describe_picture(
-    picture: Image.Image, content_sha256: str, settings: DetectionSettings, *, min_side_px: int
+    picture: Image.Image,
+    content_sha256: str,
+    settings: DetectionSettings,
+    *,
+    min_side_px: int,
+    with_look: bool = True,
 ) -> Picture:
-    """Reduce a decoded RGB picture to what comparison needs."""
+    """Reduce a decoded RGB picture to what comparison needs.
+
+    Without a look, which is most of a picture's memory, only difPy and equal bytes can match it.
+    """
     tensor = reduce_picture(picture, settings.difpy.pixel_size)
+    grey = np.asarray(picture.convert("L"))
+    needs_look = with_look and not _LOOKING.isdisjoint(settings.engines)
     return Picture(
         content_sha256=content_sha256,
         width_px=picture.width,
         height_px=picture.height,
         tensor=tensor,
-        quality_notes=tuple(_find_quality_notes(picture, tensor, min_side_px)),
+        quality=assess_quality(
+            grey,
+            tensor,
+            min_side_px=min_side_px,
+            quantization=getattr(picture, "quantization", None),
+        ),
+        look=look_at(grey, tensor) if needs_look else None,
     )
 
 
-def _find_quality_notes(picture: Image.Image, tensor: Tensor, min_side_px: int) -> list[str]:
-    notes = []
-    if min(picture.size) < min_side_px:
-        notes.append("too_small")
-    # Channel by channel: the first of them settles it for nearly every picture.
-    if all(tensor[..., channel].std() < _BLANK_DEVIATION for channel in range(3)):
-        notes.append("blank")
-    return notes
-
-
-def compare_pictures(pictures: Sequence[Picture]) -> list[PairEvidence]:
+def compare_pictures(
+    pictures: Sequence[Picture], settings: DetectionSettings
+) -> list[PairEvidence]:
     """Evidence for the pairs of one variant's pictures, in the order given.
 
     That is every pair, unless the variant has so many pictures that they would be the catalogue's
@@ -64,14 +77,16 @@ def compare_pictures(pictures: Sequence[Picture]) -> list[PairEvidence]:
     if not pictures:
         return []
     tensors = [picture.tensor for picture in pictures]
-    if len(pictures) > _ALL_PAIRS_PICTURES:
-        return _describe_pairs(pictures, tensors, _find_figures_of_many(pictures, tensors))
+    if len(pictures) > MOST_LOOKS:
+        return _describe_pairs(
+            pictures, tensors, _find_figures_of_many(pictures, tensors), settings
+        )
     errors, rotations = correct_errors(tensors)
     figures = {
         pair: (float(errors[pair]), int(rotations[pair]))
         for pair in itertools.combinations(range(len(pictures)), 2)
     }
-    return _describe_pairs(pictures, tensors, figures)
+    return _describe_pairs(pictures, tensors, figures, settings)
 
 
 def _find_figures_of_many(
@@ -95,7 +110,10 @@ def _find_figures_of_many(
 
 
 def _describe_pairs(
-    pictures: Sequence[Picture], tensors: Sequence[Tensor], figures: dict[Pair, Figures]
+    pictures: Sequence[Picture],
+    tensors: Sequence[Tensor],
+    figures: dict[Pair, Figures],
+    settings: DetectionSettings,
 ) -> list[PairEvidence]:
     """Have difPy search the pairs, and put its figure beside the correct one."""
     turned = [
@@ -104,29 +122,51 @@ def _describe_pairs(
         if rotation_deg == _UNSEEN_TURN_DEG and mse <= LOOSEST_MSE
     ]
     proposed = search_pairs(tensors, itertools.chain(figures, turned))
+    by_keypoints = Engine.ALIGNED in settings.engines
     return [
-        _describe_pair(pictures, pair, proposed.get(pair), mse, rotation_deg)
-        for pair, (mse, rotation_deg) in sorted(figures.items())
+        _describe_pair(pictures, pair, proposed.get(pair), figures[pair], by_keypoints=by_keypoints)
+        for pair in sorted(figures)
     ]
 
 
 def _describe_pair(
     pictures: Sequence[Picture],
-    pair: tuple[int, int],
+    pair: Pair,
     difpy_mse: float | None,
-    mse: float,
-    rotation_deg: int,
+    figures: Figures,
+    *,
+    by_keypoints: bool,
 ) -> PairEvidence:
-    first, second = pair
+    first, second = (pictures[place] for place in pair)
+    mse, rotation_deg = figures
+    is_same_content = first.content_sha256 == second.content_sha256
+    seen = UNSEEN if is_same_content else _examine(first, second, by_keypoints=by_keypoints)
     return PairEvidence(
-        first=first,
-        second=second,
-        is_same_content=pictures[first].content_sha256 == pictures[second].content_sha256,
-        is_same_dimensions=_dimensions(pictures[first]) == _dimensions(pictures[second]),
+        first=pair[0],
+        second=pair[1],
+        width_first_px=first.width_px,
+        height_first_px=first.height_px,
+        width_second_px=second.width_px,
+        height_second_px=second.height_px,
+        is_same_content=is_same_content,
+        is_same_dimensions=_dimensions(first) == _dimensions(second),
         difpy_mse=difpy_mse,
         mse=mse,
         rotation_deg=rotation_deg,
+        is_telling=all(one.look is None or one.look.is_telling for one in (first, second)),
+        thumbnail_correlation=seen.correlation,
+        alignment=seen.alignment,
     )
+
+
+def _examine(first: Picture, second: Picture, *, by_keypoints: bool) -> Sighting:
+    """What the looks show, computed in one order of the two whatever the order given."""
+    if first.look is None or second.look is None:
+        return UNSEEN
+    if first.content_sha256 <= second.content_sha256:
+        return examine(first.look, second.look, by_keypoints=by_keypoints)
+    seen = examine(second.look, first.look, by_keypoints=by_keypoints)
+    return replace(seen, alignment=seen.alignment and seen.alignment.reversed())
 
 
 def _dimensions(picture: Picture) -> tuple[int, int]:

@@ -13,11 +13,11 @@ from typing import Any
 
 from image_duplication import layout
 from image_duplication.detection import (
+    MOST_LOOKS,
     Candidate,
     DecodeError,
     Group,
     Match,
-    PairEvidence,
     Picture,
     compare_pictures,
     decode,
@@ -25,7 +25,9 @@ from image_duplication.detection import (
     group_images,
     judge_pairs,
 )
+from image_duplication.detection.sentences import describe_match
 from image_duplication.errors import MissingArtefactError
+from image_duplication.evidence_rows import EVIDENCE, evidence_to_row
 from image_duplication.judgement_versions import feature_version, threshold_version
 from image_duplication.parallel import count_processes, map_in_order
 from image_duplication.pictures import find_picture
@@ -34,7 +36,6 @@ from image_duplication.settings import Settings
 from image_duplication.storage import Storage
 from image_duplication.tables import (
     DOWNLOADED,
-    EVIDENCE,
     JUDGED,
     Row,
     TableWriter,
@@ -152,19 +153,35 @@ def _judge_variant(judge: _Judge, rows: list[Row]) -> tuple[list[Row], list[Row]
     seen: list[tuple[Row, Picture]] = []
     by_content: dict[str, Picture] = {}
     for row in ordered:
-        picture = _look_at(judge, row, by_content.get(row["content_sha256"]))
+        picture = _look_at(
+            judge,
+            row,
+            by_content.get(row["content_sha256"]),
+            with_look=len(ordered) <= MOST_LOOKS,
+        )
         if picture:
             seen.append((row, picture))
             by_content[picture.content_sha256] = picture
-    evidence = compare_pictures([picture for _, picture in seen])
-    matches = judge_pairs(evidence, judge.settings.detection)
+    detection = judge.settings.detection
+    evidence = compare_pictures([picture for _, picture in seen], detection)
+    matches = judge_pairs(evidence, detection)
     candidates = [
-        Candidate(place, picture.width_px * picture.height_px, row["size_bytes"], picture.is_usable)
-        for place, (row, picture) in enumerate(seen)
+        Candidate(place, picture.width_px, picture.height_px, picture.quality)
+        for place, (_, picture) in enumerate(seen)
     ]
     groups, related = group_images(candidates, matches)
-    _write_groups([row for row, _ in seen], groups, related)
-    return judged, [_evidence_row(judge, [row for row, _ in seen], pair) for pair in evidence]
+    pictured = [row for row, _ in seen]
+    _write_groups(pictured, groups, related)
+    return judged, [
+        evidence_to_row(
+            pair,
+            pictured[pair.first],
+            pictured[pair.second],
+            feature_version=feature_version(detection),
+            pixel_size=detection.difpy.pixel_size,
+        )
+        for pair in evidence
+    ]
 
 
 def _by_position(row: Row) -> tuple[bool, int, str]:
@@ -184,6 +201,7 @@ def _unjudged_row(judge: _Judge, row: Row) -> Row:
         "keeper_image_id": None,
         "keeper_reason": None,
         "kinds": [],
+        "sentence": None,
         "distance": None,
         "engine": None,
         "related": [],
@@ -193,7 +211,9 @@ def _unjudged_row(judge: _Judge, row: Row) -> Row:
     }
 
 
-def _look_at(judge: _Judge, row: Row, same_content: Picture | None) -> Picture | None:
+def _look_at(
+    judge: _Judge, row: Row, same_content: Picture | None, *, with_look: bool
+) -> Picture | None:
     """The picture of a downloaded row; None, with the reason on the row, when it cannot be read.
 
     `same_content` is an earlier picture of the same bytes, which need not be decoded again.
@@ -205,18 +225,20 @@ def _look_at(judge: _Judge, row: Row, same_content: Picture | None) -> Picture |
             f"{row['content_sha256'][:16]}, is neither staged nor archived; clear download_images"
         )
     try:
-        picture = same_content or _describe_file(judge, key, row["content_sha256"])
+        picture = same_content or _describe_file(
+            judge, key, row["content_sha256"], with_look=with_look
+        )
     except DecodeError as error:
         logger.warning("image %r cannot be decoded: %s", row["image_id"], error)
         row["status"] = Status.FAILED
         row["reason_code"] = ReasonCode.DECODE_FAILED
         return None
     row["is_usable"] = picture.is_usable
-    row["quality_notes"] = list(picture.quality_notes)
+    row["quality_notes"] = list(picture.quality.notes)
     return picture
 
 
-def _describe_file(judge: _Judge, key: str, content_sha256: str) -> Picture:
+def _describe_file(judge: _Judge, key: str, content_sha256: str, *, with_look: bool) -> Picture:
     settings = judge.settings
     decoded = decode(
         judge.storage.read_bytes(key),
@@ -224,7 +246,11 @@ def _describe_file(judge: _Judge, key: str, content_sha256: str) -> Picture:
         max_pixels=settings.download.max_pixels,
     )
     return describe_picture(
-        decoded, content_sha256, settings.detection, min_side_px=settings.policy.min_side_px
+        decoded,
+        content_sha256,
+        settings.detection,
+        min_side_px=settings.policy.min_side_px,
+        with_look=with_look,
     )
 
 
@@ -248,24 +274,7 @@ def _write_groups(rows: list[Row], groups: list[Group], related: list[Match]) ->
 def _describe(match: Match) -> dict[str, Any]:
     return {
         "kinds": [kind for kind in Kind if kind in match.kinds],
+        "sentence": describe_match(match),
         "distance": match.distance,
         "engine": match.engine,
-    }
-
-
-def _evidence_row(judge: _Judge, rows: list[Row], pair: PairEvidence) -> Row:
-    first, second = rows[pair.first], rows[pair.second]
-    return {
-        "category_id": first["category_id"],
-        "variant_id": first["variant_id"],
-        "first_image_id": first["image_id"],
-        "second_image_id": second["image_id"],
-        "first_sha256": first["content_sha256"],
-        "second_sha256": second["content_sha256"],
-        "feature_version": feature_version(judge.settings.detection),
-        "pixel_size": judge.settings.detection.difpy.pixel_size,
-        "same_dimensions": pair.is_same_dimensions,
-        "difpy_mse": pair.difpy_mse,
-        "mse": pair.mse,
-        "rotation_deg": pair.rotation_deg,
     }

@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
-import pyarrow as pa
-
 from image_duplication import layout
 from image_duplication.category_csvs import write_category_csvs
 from image_duplication.category_index import add_to_category_index
@@ -26,13 +24,13 @@ from image_duplication.errors import (
     TransientError,
     UnitsFailedError,
 )
+from image_duplication.evidence_rows import EVIDENCE
 from image_duplication.plans import Plan, PlannedCategory, read_plan
 from image_duplication.records import Relation, StageReport
 from image_duplication.settings import Settings
 from image_duplication.storage import Storage
 from image_duplication.summary import CategorySummary, RunSummary, UnitFailure, render_text
 from image_duplication.tables import (
-    EVIDENCE,
     FINDINGS,
     JUDGED,
     PLANNED_VARIANTS,
@@ -40,6 +38,7 @@ from image_duplication.tables import (
     Row,
     TableWriter,
     read_rows,
+    read_state,
     read_variants,
     write_rows,
 )
@@ -287,22 +286,19 @@ def _read_active(storage: Storage, run_id: str, category_id: int) -> dict[str, N
 def _merged(storage: Storage, merge: _Merge, subject: str) -> Variants:
     """One subject's rows by variant, in the source's order, a variant at a time."""
     file_name, schema = _SUBJECTS[subject]
-    fresh = _chosen(storage, [f"{part}{file_name}" for part in merge.parts], schema, merge.judged)
+    parts = (read_variants(storage, f"{part}{file_name}", schema) for part in merge.parts)
+    fresh = _chosen(itertools.chain.from_iterable(parts), merge.judged)
     state_key = layout.current(subject, merge.category_id)
-    state = _chosen(storage, [state_key] if storage.exists(state_key) else [], schema, merge.kept)
+    previous = read_state(storage, state_key, schema) if storage.exists(state_key) else iter(())
+    state = _chosen(previous, merge.kept)
     if not merge.is_state_sorted:
         # The source's collation changed since: only now is the state held in memory.
         state = iter(sorted(state, key=lambda variant: merge.order[variant[0]]))
     return heapq.merge(fresh, state, key=lambda variant: merge.order[variant[0]])
 
 
-def _chosen(
-    storage: Storage, keys: list[str], schema: pa.Schema, variant_ids: frozenset[str]
-) -> Variants:
-    for key in keys:
-        for variant_id, rows in read_variants(storage, key, schema):
-            if variant_id in variant_ids:
-                yield variant_id, rows
+def _chosen(variants: Variants, variant_ids: frozenset[str]) -> Variants:
+    return (variant for variant in variants if variant[0] in variant_ids)
 
 
 # Summary ----------------------------------------------------------------------------------------
