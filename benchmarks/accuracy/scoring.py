@@ -273,7 +273,7 @@ def recall_goals(modifications: pd.DataFrame) -> list[GoalLine]:
 def accusation_goals(own: Accusations) -> list[GoalLine]:
     """The goals of honest pairs, and of the real copies among them."""
     lines = [
-        _share_at_least("real copies found", COPIES_GOAL, own.copies_found),
+        _share_at_least("real copies found, close-ups among them", COPIES_GOAL, own.copies_matched),
         _share_at_most("true different views, pairs", WITHIN_PAIRS_GOAL, own.pairs),
         _share_at_most("true different views, products", WITHIN_PRODUCTS_GOAL, own.products),
         _share_at_most("pictures of different products", CROSS_GOAL, own.cross),

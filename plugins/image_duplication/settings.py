@@ -216,6 +216,8 @@ class GoodsSettings(_Section):
     """Of one picture's own texture; below it nothing else counts: the goods' other side."""
     least_kept_if_patched: float = _share(0.55)
     """The same where one place is covered, which may be on the goods."""
+    recoloured_outline: float = _share(0.2)
+    """Of the overlap; beyond it a plain shape of another size is no evidence."""
     cells: int = Field(5, ge=1, le=64)
     """Of 64, that the goods must fill for their agreement to count."""
 

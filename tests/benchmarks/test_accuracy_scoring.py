@@ -247,7 +247,7 @@ def test_goals_of_accusations_are_upper_limits() -> None:
     lines = {line.name: line.is_met for line in accusation_goals(count_accusations(table, NAME, 1))}
 
     assert lines["true different views, pairs"] is True
-    assert lines["real copies found"] is True
+    assert lines["real copies found, close-ups among them"] is True
     assert lines["pictures of different products"] is None
 
 

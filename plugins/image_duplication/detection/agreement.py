@@ -101,9 +101,12 @@ def overlap_of(
     outline = cv2.perspectiveTransform(corners, back)[0]
     left, top = np.maximum(outline.min(axis=0), 0.0)
     right, bottom = np.minimum(outline.max(axis=0), (width - 1.0, height - 1.0))
-    if not (right - left >= _LEAST_SIDE_PX / 2 and bottom - top >= _LEAST_SIDE_PX / 2):
+    shorter = float(min(right - left, bottom - top))
+    if not shorter >= _LEAST_SIDE_PX / 2:  # nor where it is not a number
         return None
     scale = _local_scale(homography, (left + right) / 2, (top + bottom) / 2)
+    if shorter * scale < _LEAST_SIDE_PX / 2:
+        return None
     longer = max(right - left, bottom - top)
     side = min(float(side_px), max(float(_LEAST_SIDE_PX), longer * min(1.0, scale)))
     zoom = side / longer
@@ -114,8 +117,8 @@ def overlap_of(
     inside = np.zeros((size[1], size[0]), np.uint8)
     cv2.fillConvexPoly(inside, np.clip(np.round(polygon), -32_000, 32_000).astype(np.int32), 1)
     area = float(inside.sum()) / zoom**2
-    share_of_first = min(1.0, area / (width * height))
-    share_of_second = min(1.0, area * scale**2 / (there_width * there_height))
+    share_of_first = min(1.0, float(area / (width * height)))
+    share_of_second = min(1.0, float(area * scale**2 / (there_width * there_height)))
     if max(share_of_first, share_of_second) < _LEAST_SHARE:
         return None
     rim = np.ones((2 * _RIM_PX + 1, 2 * _RIM_PX + 1), np.uint8)

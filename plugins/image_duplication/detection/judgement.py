@@ -126,6 +126,8 @@ def agrees(pair: PairEvidence, alignment: Alignment, settings: AlignedSettings) 
         or alignment.perspective > settings.most_perspective
     ):
         return False
+    if _is_outline_alone(alignment, settings):
+        return False
     # The other side of symmetric goods looks mirrored; another viewpoint looks like perspective.
     is_doubtful = alignment.is_mirrored or alignment.perspective > settings.doubtful_perspective
     extra = settings.extra_in_doubt if is_doubtful else 0.0
@@ -153,6 +155,16 @@ def _are_goods_alike(alignment: Alignment, settings: AlignedSettings, extra: flo
     return (
         alignment.goods_agreement >= settings.goods.agreement + extra
         and alignment.edges_kept >= settings.goods.edges
+    )
+
+
+def _is_outline_alone(alignment: Alignment, settings: AlignedSettings) -> bool:
+    """Whether no more than a plain shape is alike, of another size and another colour."""
+    return (
+        not alignment.keypoints
+        and alignment.goods_cells < settings.goods.cells
+        and min(alignment.overlap_first, alignment.overlap_second) < settings.least_overlap
+        and alignment.recoloured > settings.goods.recoloured_outline
     )
 
 
