@@ -236,7 +236,7 @@ class AlignedSettings(_Section):
     most_perspective: float = Field(0.35, ge=0)
     doubtful_perspective: float = Field(0.03, ge=0)
     """Above it, and for mirror images, every limit is higher by `extra_in_doubt`."""
-    extra_in_doubt: float = _share(0.08)
+    extra_in_doubt: float = _share(0.1)
     throughout: ThroughoutSettings = ThroughoutSettings()
     kept: KeptSettings = KeptSettings()
     patched: PatchedSettings = PatchedSettings()
