@@ -114,7 +114,7 @@ def _judge_all(console: Console, dataset: Dataset, options: Options) -> list[Row
     return rows
 
 
-def _check_difpy(console: Console, dataset: Dataset, options: Options, peers: Peers) -> None:
+def _check_difpy(console: Console, dataset: Dataset, options: Options) -> None:
     """Say whether difPy's own build and search agree with the comparison in process."""
     random = np.random.default_rng([options.seed, 41])
     views, names = dataset.views, list(MODIFICATIONS)
@@ -127,7 +127,7 @@ def _check_difpy(console: Console, dataset: Dataset, options: Options, peers: Pe
         except NotApplicableError:
             continue
         pairs.append((f"{view.product}/{view.name} {name}", view.read_file(), content))
-    check = check_difpy(pairs, peers)
+    check = check_difpy(pairs)
     agreed = "agree on all of them"
     if check.disagreements:
         agreed = f"[bold red]disagree[/]: {'; '.join(check.disagreements)}"
@@ -168,7 +168,7 @@ def run(options: Options, console: Console) -> Result:
         dataset.folder, options.extent.timed_variants, options.extent.timed_pairs, options.seed
     )
     if peers is not None:
-        _check_difpy(console, dataset, options, peers)
+        _check_difpy(console, dataset, options)
     rows = _judge_all(console, dataset, options)
     result = _score(rows, peers.names if peers is not None else (), timing)
     _report(console, result, options)

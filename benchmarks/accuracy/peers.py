@@ -12,8 +12,10 @@ import importlib
 import io
 import tempfile
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -32,6 +34,7 @@ _HASH_FUNCTIONS = {
 }
 _WAVELET_MIN_PX, _WAVELET_MAX_PX = 8, 256
 _PDQ_LIMIT = 31
+_CHECK_TIMEOUT_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +174,17 @@ class DifpyCheck:
     disagreements: tuple[str, ...]
 
 
-def check_difpy(pairs: Iterable[tuple[str, bytes, bytes]], peers: Peers) -> DifpyCheck:
-    """Run difPy itself on named pairs of files, under each of its rules."""
+def check_difpy(pairs: Iterable[tuple[str, bytes, bytes]]) -> DifpyCheck:
+    """Run difPy itself on named pairs of files, under each of its rules.
+
+    In a fresh process: difPy forks, and a fork copies the locks of threads that the child lacks.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_check_difpy, list(pairs)).result(timeout=_CHECK_TIMEOUT_S)
+
+
+def _check_difpy(pairs: Sequence[tuple[str, bytes, bytes]]) -> DifpyCheck:
+    peers = Peers()
     count = 0
     disagreements = []
     for name, first, second in pairs:

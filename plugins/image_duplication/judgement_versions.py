@@ -26,5 +26,8 @@ def feature_version(settings: DetectionSettings) -> str:
 
 def threshold_version(settings: DetectionSettings) -> str:
     """How evidence is judged: equal for equal engines and thresholds."""
-    judged_by = settings.model_dump_json(exclude=_NOT_JUDGED_BY)
+    # The order in which engines are named changes nothing.
+    engines = tuple(engine for engine in Engine if engine in settings.engines)
+    named = settings.model_copy(update={"engines": engines})
+    judged_by = named.model_dump_json(exclude=_NOT_JUDGED_BY)
     return f"{_RULES}-{hashlib.sha256(judged_by.encode()).hexdigest()[:12]}"

@@ -154,7 +154,7 @@ class DifpySettings(_Section):
 class PerceptualSettings(_Section):
     """The engine `perceptual`: how alike two thumbnails must be."""
 
-    correlation: float = Field(0.97, gt=0, le=1)
+    correlation: float = Field(0.97, ge=0.85, le=1)
     """Least correlation, over eight orientations, at which two pictures are laid over each other
     whole."""
 
@@ -244,7 +244,10 @@ class AlignedSettings(_Section):
 
 
 class DetectionSettings(_Section):
-    """Which engines judge, and every threshold."""
+    """Which engines judge, and the limits by which they do.
+
+    How evidence is computed has constants of its own, which the feature version stands for.
+    """
 
     engines: tuple[Engine, ...] = Field(tuple(Engine), min_length=1)
     """Asked in the order of `records.Engine`, whatever their order here."""

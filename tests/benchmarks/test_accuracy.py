@@ -211,7 +211,7 @@ def test_peers_difpy_in_process_agrees_with_difpy_itself() -> None:
     picture = Coding("PNG").encode(Image.fromarray(noise))
     pairs = [("flat", coded(0), coded(128, suffix="JPEG")), ("noise", coded(90), picture)]
 
-    check = check_difpy(pairs, Peers())
+    check = check_difpy(pairs)
 
     assert (check.pairs, check.disagreements) == (2, ())
 

@@ -133,7 +133,8 @@ def test_evidence_says_whether_both_show_anything() -> None:
     assert compare_two(photo, photo).is_telling
     assert not compare_two(photo, blank).is_telling
     assert not compare_two(blank, photo).is_telling
-    assert compare_two(replace(photo, look=None), replace(blank, look=None)).is_telling
+    assert not compare_two(replace(photo, look=None), replace(blank, look=None)).is_telling
+    assert compare_two(replace(photo, look=None), replace(photo, look=None)).is_telling
 
 
 def test_turn_that_difpy_does_not_try_is_searched_in_the_other_order() -> None:

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 
-def find_matches(paths: Sequence[Path], settings: Settings | None = None) -> list[Match]:
+def find_matches(paths: Sequence[Path | str], settings: Settings | None = None) -> list[Match]:
     """The matches among picture files, as indices into `paths`; an unreadable file has none.
 
     `settings` None means the project's own.
@@ -45,7 +45,7 @@ def find_matches(paths: Sequence[Path], settings: Settings | None = None) -> lis
     pictures: list[Picture] = []
     places: list[int] = []
     for place, path in enumerate(paths):
-        content = path.read_bytes()
+        content = Path(path).read_bytes()
         try:
             picture = decode(
                 content,
@@ -61,7 +61,7 @@ def find_matches(paths: Sequence[Path], settings: Settings | None = None) -> lis
                 hashlib.sha256(content).hexdigest(),
                 settings.detection,
                 min_side_px=settings.policy.min_side_px,
-                with_look=len(paths) <= MOST_LOOKS,
+                with_look=len({one.content_sha256 for one in pictures}) < MOST_LOOKS,
             )
         )
     return [

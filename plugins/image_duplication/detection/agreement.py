@@ -308,7 +308,8 @@ def _texture(deviation: Floats, is_valid: Mask, least: float, most: float) -> Fl
 
 
 def _share(agrees: Mask, texture: Floats) -> float:
-    return float(texture[agrees].sum() / max(float(texture.sum()), 1e-6))
+    # Both sums are rounded each in its own order.
+    return min(1.0, float(texture[agrees].sum() / max(float(texture.sum()), 1e-6)))
 
 
 def _cells(values: Floats) -> Floats:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import numpy.typing as npt
 
-from image_duplication.detection.looks import Look
+from image_duplication.detection.looks import LEAST_DEVIATION, Look
 from image_duplication.detection.quality import Quality
 
 Tensor = npt.NDArray[np.uint8]
@@ -27,6 +27,13 @@ class Picture:
     tensor: Tensor
     quality: Quality
     look: Look | None
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether the picture shows anything to go by, apart from its bytes."""
+        if self.look is not None:
+            return self.look.is_telling
+        return float(self.tensor.mean(axis=2).std()) >= LEAST_DEVIATION
 
     @property
     def is_usable(self) -> bool:
@@ -85,6 +92,12 @@ class Alignment:
     crossing_first: float  # share of that outline at which the first's goods go on
     crossing_second: float
 
+    @property
+    def is_inverted(self) -> bool:
+        """Whether light is dark in the other, and plainly so; the same in either order."""
+        slope = self.tone_slope
+        return slope < 0 and min(-slope, -_reciprocal(slope)) > _INVERTED_SLOPE
+
     def reversed(self) -> Alignment:
         """The same, with the pictures in the other order."""
         back = np.linalg.inv(np.array(self.homography).reshape(3, 3))
@@ -111,6 +124,7 @@ def _reciprocal(slope: float) -> float:
 
 
 _LEAST_SLOPE = 1e-3
+_INVERTED_SLOPE = 0.2
 
 
 @dataclass(frozen=True, slots=True)

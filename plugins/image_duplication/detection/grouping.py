@@ -108,8 +108,11 @@ def choose_keeper(base: Candidate, members: Sequence[tuple[Candidate, Match]]) -
     if not members:
         return base.place, "the only picture of its kind"
     base_share = _find_photo_share(base, members)
-    standings = [_describe(base, base_share, additions=0, coverage=1.0)]
-    standings += [_describe_member(candidate, match, base_share) for candidate, match in members]
+    base_detail = _find_base_detail(base, members)
+    standings = [_describe(base, base_share, base_detail, additions=0, coverage=1.0)]
+    standings += [
+        _describe_member(candidate, match, base_share, base_detail) for candidate, match in members
+    ]
     left = [standing for standing in standings if standing.is_usable] or standings
     if len(left) == 1:
         return left[0].place, "kept as the only usable picture"
@@ -128,6 +131,20 @@ def _find_photo_share(base: Candidate, members: Sequence[tuple[Candidate, Match]
     return min(_overlap(match, base.place) for _, match in members)
 
 
+def _find_base_detail(base: Candidate, members: Sequence[tuple[Candidate, Match]]) -> float:
+    """The base's share of detail, without that of an overlay which a member lacks."""
+    without = [
+        _detail_share(candidate)
+        for candidate, match in members
+        if Kind.OVERLAID in match.kinds and find_added_to(match) == base.place
+    ]
+    return min([_detail_share(base), *without])
+
+
+def _detail_share(candidate: Candidate) -> float:
+    return candidate.quality.detail_px / max(candidate.width_px, candidate.height_px)
+
+
 def _overlap(match: Match, place: int) -> float:
     """Share of an image's area that the other shows, where this one has something around it."""
     alignment = match.evidence.alignment
@@ -136,22 +153,31 @@ def _overlap(match: Match, place: int) -> float:
     return alignment.overlap_first if place == match.first else alignment.overlap_second
 
 
-def _describe_member(candidate: Candidate, match: Match, base_share: float) -> _Standing:
+def _describe_member(
+    candidate: Candidate, match: Match, base_share: float, base_detail: float
+) -> _Standing:
     added_to = find_added_to(match)
+    detail_share = _detail_share(candidate)
     if added_to == match.first:
         # What is around the base, if anything is, is not around this one.
-        return _describe(candidate, 1.0, -1, _measure_coverage(match))
+        return _describe(candidate, 1.0, detail_share, -1, _measure_coverage(match))
+    if added_to == match.second and Kind.OVERLAID in match.kinds:
+        # The edges of a watermark are no detail of the photo.
+        detail_share = min(detail_share, base_detail)
     photo_share = base_share * _overlap(match, candidate.place)
     additions = 0 if added_to is None else 1
-    return _describe(candidate, photo_share, additions, _measure_coverage(match))
+    return _describe(candidate, photo_share, detail_share, additions, _measure_coverage(match))
 
 
 def _describe(
-    candidate: Candidate, photo_share: float, additions: int, coverage: float
+    candidate: Candidate,
+    photo_share: float,
+    detail_share: float,
+    additions: int,
+    coverage: float,
 ) -> _Standing:
     quality = candidate.quality
     photo_px = (candidate.width_px * candidate.height_px * photo_share) ** 0.5
-    detail_share = quality.detail_px / max(candidate.width_px, candidate.height_px)
     return _Standing(
         place=candidate.place,
         is_usable=quality.is_usable,

@@ -20,6 +20,7 @@ class Match:
 
     `distance` is the engine's own: difPy's is the correct mean squared error; of `perceptual` and
     `aligned` it is the share of the compared texture that does not agree; 0 for equal files.
+    `transform` is None for equal files, and where difPy alone says that they are alike.
     """
 
     first: int
@@ -94,7 +95,7 @@ def _is_difpy_match(pair: PairEvidence, settings: DetectionSettings) -> bool:
 
 def _is_perceptual_match(pair: PairEvidence, settings: DetectionSettings) -> bool:
     correlation = pair.thumbnail_correlation
-    return (
+    return pair.is_same_content or (
         correlation is not None
         and abs(correlation) >= settings.perceptual.correlation
         and _is_aligned_match(pair, settings)
@@ -102,7 +103,9 @@ def _is_perceptual_match(pair: PairEvidence, settings: DetectionSettings) -> boo
 
 
 def _is_aligned_match(pair: PairEvidence, settings: DetectionSettings) -> bool:
-    return pair.alignment is not None and agrees(pair, pair.alignment, settings.aligned)
+    return pair.is_same_content or (
+        pair.alignment is not None and agrees(pair, pair.alignment, settings.aligned)
+    )
 
 
 _ACCEPTS = {

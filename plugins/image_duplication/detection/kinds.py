@@ -25,7 +25,6 @@ _ADDED_DENSEST = 0.22
 _ADDED_TO_COLOURS = 0.012  # other colours change the edges between them, and a backdrop's outline
 _ADDED_TO_COLOURS_DENSEST = 0.8
 
-_INVERTED_BELOW = -0.2
 _RECOLOURED = 0.07
 _RECOLOURED_ALIKE = 0.4
 _RECOLOURED_LITTLE = 0.03  # of the overlap, where nothing was added
@@ -131,7 +130,7 @@ def _is_set_within(transform: Transform) -> bool:
 
 def _name_additions(alignment: Alignment) -> frozenset[Kind]:
     """Overlaid, recoloured, both or neither: each may look a little like the other."""
-    if alignment.tone_slope < _INVERTED_BELOW:
+    if alignment.is_inverted:
         return frozenset({Kind.RECOLOURED})
     has_additions = (
         alignment.edges_added > _ADDED and alignment.edges_added_densest > _ADDED_DENSEST

@@ -29,7 +29,8 @@ _LEAST_SIDE_PX = 32  # below it ORB has no levels to look at
 _BOX_GRID = 64
 _BOX_CONTRAST = 12  # grey levels off the border's own that are content
 _BOX_LEAST = 8  # of the grid; a smaller box is taken for noise, and the picture left whole
-_LEAST_DEVIATION = 4.0  # of a thumbnail, in grey levels, for it to show anything
+LEAST_DEVIATION = 4.0
+"""Standard deviation of a thumbnail, in grey levels, below which it shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ def _normalise(grey: Pixels) -> Floats:
     thumbnail = _resize(grey, THUMBNAIL_PX, THUMBNAIL_PX, is_mean=True).astype(np.float32).ravel()
     thumbnail -= thumbnail.mean()
     length = float(np.sqrt(thumbnail @ thumbnail))
-    if length < _LEAST_DEVIATION * THUMBNAIL_PX:
+    if length < LEAST_DEVIATION * THUMBNAIL_PX:
         return np.zeros_like(thumbnail)
     return thumbnail / length
 

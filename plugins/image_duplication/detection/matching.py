@@ -25,7 +25,7 @@ from image_duplication.records import Engine
 from image_duplication.settings import DetectionSettings
 
 MOST_LOOKS = 64
-"""Pictures of a variant up to which each has a look, and every pair's evidence is kept."""
+"""Different pictures of a variant that get a look, and of which every pair's evidence is kept."""
 
 Figures = tuple[float, int]
 """The correct error of a pair and the rotation that gives it, in degrees."""
@@ -72,7 +72,8 @@ def compare_pictures(
     """Evidence for the pairs of one variant's pictures, in the order given.
 
     That is every pair, unless the variant has so many pictures that they would be the catalogue's
-    bulk; then it is the pairs that some allowed threshold accepts.
+    bulk; then it is the pairs of those that have a look, and of the others those that some allowed
+    threshold accepts.
     """
     if not pictures:
         return []
@@ -81,12 +82,17 @@ def compare_pictures(
         return _describe_pairs(
             pictures, tensors, _find_figures_of_many(pictures, tensors), settings
         )
+    return _describe_pairs(pictures, tensors, _find_all_figures(tensors), settings)
+
+
+def _find_all_figures(tensors: Sequence[Tensor]) -> dict[Pair, Figures]:
+    if not tensors:
+        return {}
     errors, rotations = correct_errors(tensors)
-    figures = {
+    return {
         pair: (float(errors[pair]), int(rotations[pair]))
-        for pair in itertools.combinations(range(len(pictures)), 2)
+        for pair in itertools.combinations(range(len(tensors)), 2)
     }
-    return _describe_pairs(pictures, tensors, figures, settings)
 
 
 def _find_figures_of_many(
@@ -104,9 +110,13 @@ def _find_figures_of_many(
             copies[first, place] = (0.0, 0)
     distinct = list(first_of.values())
     near = find_near_pairs([tensors[place] for place in distinct])
-    return copies | {
-        (distinct[first], distinct[second]): figures for (first, second), figures in near.items()
-    }
+    looked = [place for place in distinct if pictures[place].look]
+    among_looks = _find_all_figures([tensors[place] for place in looked])
+    return (
+        copies
+        | {(distinct[first], distinct[second]): found for (first, second), found in near.items()}
+        | {(looked[first], looked[second]): found for (first, second), found in among_looks.items()}
+    )
 
 
 def _describe_pairs(
@@ -153,7 +163,7 @@ def _describe_pair(
         difpy_mse=difpy_mse,
         mse=mse,
         rotation_deg=rotation_deg,
-        is_telling=all(one.look is None or one.look.is_telling for one in (first, second)),
+        is_telling=first.is_telling and second.is_telling,
         thumbnail_correlation=seen.correlation,
         alignment=seen.alignment,
     )

@@ -9,7 +9,6 @@ from image_duplication.records import Kind
 _QUARTER_TURN_TOLERANCE_DEG = 1.0
 _SIZE_DIFFERS = 0.1
 _FINE_PERCENT = 20  # below it every percent is named, above it every fifth
-_INVERTED_BELOW = -0.2
 _GREY_CHROMA = 3.0  # mean distance from grey, of 255, of a picture without colour
 _COLOURED_CHROMA = 7.0
 _SAME_CHROMA = 5.0
@@ -103,7 +102,7 @@ def _describe_colours(match: Match) -> list[str]:
 
 
 def _name_recolouring(kinds: frozenset[Kind], alignment: Alignment) -> str:
-    if alignment.tone_slope < _INVERTED_BELOW:
+    if alignment.is_inverted:
         return "colours inverted"
     low, high = sorted((alignment.chroma_first, alignment.chroma_second))
     # What was added may bring the only colour, or take it away.

@@ -157,7 +157,7 @@ def _judge_variant(judge: _Judge, rows: list[Row]) -> tuple[list[Row], list[Row]
             judge,
             row,
             by_content.get(row["content_sha256"]),
-            with_look=len(ordered) <= MOST_LOOKS,
+            with_look=len(by_content) < MOST_LOOKS,
         )
         if picture:
             seen.append((row, picture))
