@@ -6,8 +6,8 @@ order, how each was judged, and the verdict.
 
 from __future__ import annotations
 
-import io
 import sys
+import textwrap
 from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
@@ -15,8 +15,10 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from demo.airflow_home import PROJECT
 from demo.run import FOLDER
 from image_duplication import layout
+from image_duplication.detection import decode
 from image_duplication.pictures import archived_key
 from image_duplication.records import Role, Verdict
+from image_duplication.settings import load_settings
 from image_duplication.storage import Storage
 from image_duplication.tables import JUDGED, VERDICTS, Row, read_rows, read_variants
 
@@ -31,6 +33,7 @@ _SIDE_PX = 168
 _GAP_PX = 14
 _FRAME_PX = 5
 _CAPTION_PX = 76
+_CAPTION_LETTERS = 20
 _ROW_PX = 40 + _SIDE_PX + _CAPTION_PX + 22
 
 _PAPER = "#ffffff"
@@ -179,8 +182,12 @@ def _draw_image(
         centre = (corner[0] + _SIDE_PX // 2, corner[1] + _SIDE_PX // 2)
         pen.text(centre, "no picture", _FAINT, _font(17), anchor="mm")
         return
-    with Image.open(io.BytesIO(storage.read_bytes(archived_key(image)))) as opened:
-        picture = ImageOps.exif_transpose(opened).convert("RGB")
+    settings = load_settings().download
+    picture = decode(
+        storage.read_bytes(archived_key(image)),
+        formats=settings.formats,
+        max_pixels=settings.max_pixels,
+    )
     side = (_SIDE_PX, _SIDE_PX)
     sheet.paste(ImageOps.pad(picture, side, Image.Resampling.LANCZOS, color=_PAPER), corner)
 
@@ -192,11 +199,8 @@ def _frame(left: int, top: int) -> tuple[int, int, int, int]:
 def _caption(shown: ShownVariant, image: Row, position: int) -> list[str]:
     if image["role"] == Role.DUPLICATE:
         base = shown.position_of(image["base_image_id"])
-        return [
-            f"{position}  same as {base}",
-            " + ".join(image["kinds"]),
-            f"distance {image['distance']:.2f}",
-        ]
+        kinds = textwrap.wrap(", ".join(image["kinds"]), _CAPTION_LETTERS)
+        return [f"{position}  same as {base}", *kinds]
     if image["role"] == Role.UNJUDGED:
         return [f"{position}  not judged", str(image["reason_code"])]
     return [f"{position}  {'base' if shown.is_in_group(image) else 'different'}"]

@@ -216,3 +216,13 @@ def test_kinds_say_identical_alone_when_the_bytes_are_equal(photo: Image.Image) 
     )
 
     assert name_kinds(identical, None) == {Kind.IDENTICAL}
+
+
+def test_picture_beside_its_own_mirror_image_is_composed_in_either_order() -> None:
+    photo = draw_photo(1, 300, 280)
+    paired = Image.new("RGB", (600, 280))
+    paired.paste(photo, (0, 0))
+    paired.paste(ImageOps.mirror(photo), (300, 0))
+    for kinds in (_name(photo, paired), _name(paired, photo)):
+        assert Kind.COMPOSED in kinds
+        assert Kind.CROPPED not in kinds

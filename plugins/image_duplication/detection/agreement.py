@@ -19,7 +19,7 @@ from image_duplication.detection.differences import (
     look_around,
 )
 from image_duplication.detection.evidence import Alignment
-from image_duplication.detection.looks import Look
+from image_duplication.detection.looks import ORIENTATIONS, Look
 
 Floats = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -298,9 +298,15 @@ def describe_alignment(
         outside_detail_second=around_second.detail,
         seam_first=around_first.seam,
         seam_second=around_second.seam,
+        own_mirror_first=_mirror_itself(first),
+        own_mirror_second=_mirror_itself(second),
         crossing_first=around_first.crossing,
         crossing_second=around_second.crossing,
     )
+
+
+def _mirror_itself(look: Look) -> float:
+    return float(look.thumbnails[0] @ look.thumbnails[ORIENTATIONS // 2])
 
 
 def _texture(deviation: Floats, is_valid: Mask, least: float, most: float) -> Floats:

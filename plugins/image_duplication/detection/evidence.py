@@ -89,6 +89,8 @@ class Alignment:
     outside_detail_second: float
     seam_first: float  # share of the overlap's outline at which the first breaks off
     seam_second: float
+    own_mirror_first: float  # correlation of the first's thumbnail with its own mirror image
+    own_mirror_second: float
     crossing_first: float  # share of that outline at which the first's goods go on
     crossing_second: float
 

@@ -11,6 +11,8 @@ from image_duplication.records import Kind
 _TILTED_DEG = 1.0
 _WHOLE = 0.955  # share of a picture's area beyond which all of it is seen
 _WHOLE_TILTED = 0.985
+_OWN_MIRROR = 0.97
+_HALF = 0.08  # of the area, off one half
 _SAME_EXTENT = 0.03  # by which both shares may differ when nothing was cropped or added
 
 _PLAIN_DETAIL = 0.03  # of plain or blurred surroundings
@@ -97,6 +99,13 @@ def _name_extent(alignment: Alignment, transform: Transform) -> Kind | None:
         return Kind.CROPPED if is_cropped else None
     if fewer > _WHOLE or more - fewer < _SAME_EXTENT:
         return None
+    own_mirror = (
+        alignment.own_mirror_first
+        if alignment.overlap_first < alignment.overlap_second
+        else alignment.own_mirror_second
+    )
+    if own_mirror > _OWN_MIRROR and abs(fewer - 1 / 2) < _HALF:
+        return Kind.COMPOSED  # the picture beside its mirror image, which breaks off nowhere
     if around.is_plain:
         return _name_plain_extent(around, fewer, transform)
     # Where the outline goes through nothing but a plain ground, yet most is outside, another
