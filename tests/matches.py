@@ -6,9 +6,15 @@ import dataclasses
 import typing
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
+from image_duplication.detection.difpy_engine import reduce_picture
 from image_duplication.detection.evidence import Alignment, PairEvidence
 from image_duplication.detection.judgement import Match
+from image_duplication.detection.looks import Look, look_at
 from image_duplication.detection.quality import Quality
+from image_duplication.detection.search import examine
 from image_duplication.detection.transforms import Transform
 from image_duplication.records import Engine, Kind
 
@@ -93,3 +99,21 @@ def make_quality(**figures: Any) -> Quality:
         "border_share": 0.0,
     }
     return Quality(**(neutral | figures))
+
+
+def align_pictures(first: Image.Image, second: Image.Image) -> PairEvidence:
+    """The evidence of two pictures that can be laid over each other, difPy's figures aside."""
+    alignment = examine(_look(first), _look(second)).alignment
+    assert alignment is not None
+    return make_pair(
+        width_first_px=first.width,
+        height_first_px=first.height,
+        width_second_px=second.width,
+        height_second_px=second.height,
+        is_same_dimensions=first.size == second.size,
+        alignment=alignment,
+    )
+
+
+def _look(picture: Image.Image) -> Look:
+    return look_at(np.asarray(picture.convert("L")), reduce_picture(picture, 50))

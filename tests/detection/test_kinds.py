@@ -6,45 +6,18 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from image_duplication.detection.difpy_engine import reduce_picture
 from image_duplication.detection.evidence import PairEvidence
 from image_duplication.detection.kinds import name_kinds
-from image_duplication.detection.looks import Look, look_at
-from image_duplication.detection.search import examine
 from image_duplication.detection.transforms import describe_transform
 from image_duplication.records import Kind
 from tests.drawn_photos import as_jpeg, draw_photo
+from tests.matches import align_pictures
 
 Change = Callable[[Image.Image], Image.Image]
 
 
-def _look(picture: Image.Image) -> Look:
-    return look_at(np.asarray(picture.convert("L")), reduce_picture(picture, 50))
-
-
-def _pair(first: Image.Image, second: Image.Image) -> PairEvidence:
-    alignment = examine(_look(first), _look(second)).alignment
-    assert alignment is not None
-    return PairEvidence(
-        first=0,
-        second=1,
-        width_first_px=first.width,
-        height_first_px=first.height,
-        width_second_px=second.width,
-        height_second_px=second.height,
-        is_same_content=False,
-        is_same_dimensions=first.size == second.size,
-        difpy_mse=None,
-        mse=0.0,
-        rotation_deg=0,
-        is_telling=True,
-        thumbnail_correlation=None,
-        alignment=alignment,
-    )
-
-
 def _name(first: Image.Image, second: Image.Image) -> frozenset[Kind]:
-    pair = _pair(first, second)
+    pair = align_pictures(first, second)
     assert pair.alignment is not None
     return name_kinds(pair, describe_transform(pair, pair.alignment))
 
@@ -210,7 +183,7 @@ def test_kinds_tell_border_from_crop_when_the_backdrop_goes_on(
 
 
 def test_kinds_say_identical_alone_when_the_bytes_are_equal(photo: Image.Image) -> None:
-    pair = _pair(photo, photo)
+    pair = align_pictures(photo, photo)
     identical = PairEvidence(
         **{name: getattr(pair, name) for name in pair.__slots__} | {"is_same_content": True}
     )

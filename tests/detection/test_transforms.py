@@ -1,15 +1,11 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from image_duplication.detection.difpy_engine import reduce_picture
-from image_duplication.detection.evidence import PairEvidence
-from image_duplication.detection.looks import Look, look_at
-from image_duplication.detection.search import examine
 from image_duplication.detection.transforms import Transform, describe_transform
 from tests.drawn_photos import draw_photo
+from tests.matches import align_pictures
 
 
 @pytest.fixture(scope="module")
@@ -17,30 +13,10 @@ def photo() -> Image.Image:
     return draw_photo()
 
 
-def _look(picture: Image.Image) -> Look:
-    return look_at(np.asarray(picture.convert("L")), reduce_picture(picture, 50))
-
-
 def _transform(first: Image.Image, second: Image.Image) -> Transform:
-    alignment = examine(_look(first), _look(second)).alignment
-    assert alignment is not None
-    pair = PairEvidence(
-        first=0,
-        second=1,
-        width_first_px=first.width,
-        height_first_px=first.height,
-        width_second_px=second.width,
-        height_second_px=second.height,
-        is_same_content=False,
-        is_same_dimensions=first.size == second.size,
-        difpy_mse=None,
-        mse=0.0,
-        rotation_deg=0,
-        is_telling=True,
-        thumbnail_correlation=None,
-        alignment=alignment,
-    )
-    return describe_transform(pair, alignment)
+    pair = align_pictures(first, second)
+    assert pair.alignment is not None
+    return describe_transform(pair, pair.alignment)
 
 
 @pytest.mark.parametrize(

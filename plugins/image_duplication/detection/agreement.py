@@ -17,6 +17,7 @@ from image_duplication.detection.differences import (
     compare_colours,
     find_added_edges,
     look_around,
+    measure_slopes,
 )
 from image_duplication.detection.evidence import Alignment
 from image_duplication.detection.looks import ORIENTATIONS, Look
@@ -401,8 +402,8 @@ def _compare_edges(overlap: Overlap, sign: float) -> list[tuple[float, float]]:
 
     Lower quartile and lowest tenth over the cells, for the first picture and for the second.
     """
-    first_x, first_y = _slopes(overlap.first)
-    second_x, second_y = _slopes(overlap.second)
+    first_x, first_y = measure_slopes(overlap.first)
+    second_x, second_y = measure_slopes(overlap.second)
     first, second = np.hypot(first_x, first_y), np.hypot(second_x, second_y)
     along = sign * (first_x * second_x + first_y * second_y)
     is_kept = along > _EDGE_COSINE * first * second
@@ -419,14 +420,6 @@ def _compare_edges(overlap: Overlap, sign: float) -> list[tuple[float, float]]:
         typical, least = np.percentile(shares, (25, 10)) if shares.size else (0.0, 0.0)
         kept.append((float(typical), float(least)))
     return kept
-
-
-def _slopes(grey: Floats) -> tuple[Floats, Floats]:
-    smooth = cv2.GaussianBlur(grey, (3, 3), 0)
-    return (
-        np.asarray(cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=0.125), np.float32),
-        np.asarray(cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=0.125), np.float32),
-    )
 
 
 def _describe_shape(homography: Homography, overlap: Overlap) -> tuple[float, bool]:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from image_duplication.detection.looks import ORIENTATIONS, Keypoints, Look
+from image_duplication.detection.looks import LOOK_SIDE_PX, ORIENTATIONS, Keypoints, Look
 
 Points = npt.NDArray[np.float64]
 Homography = npt.NDArray[np.float64]
@@ -162,7 +162,7 @@ def _vote(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> np
     x, y = (centre - first[:, :2]).T
     there_x = second[:, 0] + cosine * x - sine * y
     there_y = second[:, 1] + sine * x + cosine * y
-    reach = (_VOTE_REACH * 320 * np.maximum(1.0, scale))[:, None]
+    reach = (_VOTE_REACH * LOOK_SIDE_PX * np.maximum(1.0, scale))[:, None]
     octaves = np.log2(scale)
     same: npt.NDArray[np.bool_] = np.abs(there_x[:, None] - there_x) < reach
     same &= np.abs(there_y[:, None] - there_y) < reach
@@ -283,6 +283,6 @@ def _fit_perspective(
     agreeing = errors < _PERSPECTIVE_TOLERANCES_PX[-1] * stretch
     if homography is None or agreeing.sum() < _PERSPECTIVE_GAIN * affine_agreeing + 2:
         return None
-    if np.abs(homography[2, :2]).max() * 320 > _MOST_PERSPECTIVE:
+    if np.abs(homography[2, :2]).max() * LOOK_SIDE_PX > _MOST_PERSPECTIVE:
         return None
     return homography, agreeing

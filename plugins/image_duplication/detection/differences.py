@@ -115,11 +115,17 @@ def _fit_tones(first: Floats, second: Floats, inside: Mask) -> tuple[float, floa
     return slope, centre_y - slope * centre_x
 
 
-def _measure_edges(grey: Floats) -> Floats:
+def measure_slopes(grey: Floats) -> tuple[Floats, Floats]:
+    """Change of grey a pixel, across and down, smoothed a little."""
     smooth = cv2.GaussianBlur(grey, (3, 3), 0)
-    across = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=0.125)
-    down = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=0.125)
-    return np.asarray(cv2.magnitude(across, down), np.float32)
+    return (
+        np.asarray(cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=0.125), np.float32),
+        np.asarray(cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=0.125), np.float32),
+    )
+
+
+def _measure_edges(grey: Floats) -> Floats:
+    return np.asarray(cv2.magnitude(*measure_slopes(grey)), np.float32)
 
 
 # --- colours -----------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from image_duplication.detection.judgement import Match
 from image_duplication.detection.quality import Quality
-from image_duplication.detection.transforms import Transform
 from image_duplication.records import Kind
 
 _RESOLUTION_TOLERANCE = 1.15
@@ -19,7 +18,6 @@ _STEP_TOLERANCE = (1.15, 0.5)  # factor and quantisation steps between the files
 _ESTIMATED_STEP_TOLERANCE = (2.0, 4.0)
 _OVERLAP_DIFFERS = 0.02
 _AGREEMENT_DIFFERS = 0.03
-_TILTED_DEG = 1.0
 _WHOLE = 0.97  # share of a picture's area that counts as all of it
 
 _SURROUNDED = frozenset({Kind.BORDERED, Kind.COMPOSED})
@@ -217,14 +215,9 @@ def _measure_coverage(match: Match) -> float:
     """
     alignment = match.evidence.alignment
     is_clear = Kind.CROPPED in match.kinds and not _SURROUNDED & match.kinds
-    if alignment is None or not is_clear or (match.transform and _is_tilted(match.transform)):
+    if alignment is None or not is_clear or (match.transform and match.transform.is_tilted):
         return 1.0
     return alignment.overlap_first / max(alignment.overlap_second, 1e-9)
-
-
-def _is_tilted(transform: Transform) -> bool:
-    quarter_deg = 90 * round(transform.rotation_deg / 90)
-    return transform.is_perspective or abs(transform.rotation_deg - quarter_deg) > _TILTED_DEG
 
 
 _Standings = list[_Standing]

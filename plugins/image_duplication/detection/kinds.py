@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from image_duplication.detection.evidence import Alignment, PairEvidence
-from image_duplication.detection.transforms import Transform
+from image_duplication.detection.transforms import TILTED_DEG, Transform
 from image_duplication.records import Kind
 
-_TILTED_DEG = 1.0
 _WHOLE = 0.955  # share of a picture's area beyond which all of it is seen
 _WHOLE_TILTED = 0.985
 _OWN_MIRROR = 0.97
@@ -53,14 +52,9 @@ def name_kinds(pair: PairEvidence, transform: Transform | None) -> frozenset[Kin
 def _is_transformed(transform: Transform) -> bool:
     return (
         transform.is_mirrored
-        or abs(transform.rotation_deg) > _TILTED_DEG
+        or abs(transform.rotation_deg) > TILTED_DEG
         or transform.is_perspective
     )
-
-
-def _is_tilted(transform: Transform) -> bool:
-    quarter_deg = 90.0 * round(transform.rotation_deg / 90.0)
-    return abs(transform.rotation_deg - quarter_deg) > _TILTED_DEG or transform.is_perspective
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +86,7 @@ def _name_extent(alignment: Alignment, transform: Transform) -> Kind | None:
         around = _Around(
             alignment.outside_detail_second, alignment.seam_second, alignment.crossing_second
         )
-    if _is_tilted(transform):
+    if transform.is_tilted:
         # A tilted picture loses corners and gains others, of plain colour; cropping gains none.
         is_within = more > _WHOLE_TILTED and fewer < _WHOLE
         is_cropped = is_within and not around.is_plain and around.seam < _SEAM

@@ -91,9 +91,12 @@ def _try(first: Look, second: Look, proposal: Proposal) -> tuple[float, Proposal
     quick = overlap_of(first, second, proposal.homography, side_px=_QUICK_SIDE_PX)
     if quick is None:
         return None
+    quick_windows = correlate(quick, _QUICK_WINDOW_PX)
     # On another backdrop the outlines differ, but not what is within them.
-    are_goods_alike = proposal.keypoints >= _MANY_KEYPOINTS and _are_goods_alike(quick)
-    if not (are_goods_alike or _is_promising(quick)):
+    are_goods_alike = proposal.keypoints >= _MANY_KEYPOINTS and _are_goods_alike(
+        quick, quick_windows, _QUICK_WINDOW_PX
+    )
+    if not (are_goods_alike or _is_promising(quick, quick_windows)):
         return None
     overlap = overlap_of(first, second, proposal.homography)
     if overlap is None:
@@ -120,19 +123,18 @@ def _try(first: Look, second: Look, proposal: Proposal) -> tuple[float, Proposal
 
 
 def _is_worth_more(overlap: Overlap, windows: Windows, edges: float) -> bool:
-    if edges_kept(overlap, is_inverted=weigh(windows) < 0) > edges:
-        return True
-    goods = measure_goods(overlap, windows, _WINDOW_PX)
+    return edges_kept(overlap, is_inverted=weigh(windows) < 0) > edges or _are_goods_alike(
+        overlap, windows, _WINDOW_PX
+    )
+
+
+def _are_goods_alike(overlap: Overlap, windows: Windows, window_px: int) -> bool:
+    goods = measure_goods(overlap, windows, window_px)
     return goods.cells >= _QUICK_GOODS_CELLS and goods.agreement > _QUICK_GOODS
 
 
-def _are_goods_alike(quick: Overlap) -> bool:
-    goods = measure_goods(quick, correlate(quick, _QUICK_WINDOW_PX), _QUICK_WINDOW_PX)
-    return goods.cells >= _QUICK_GOODS_CELLS and goods.agreement > _QUICK_GOODS
-
-
-def _is_promising(quick: Overlap) -> bool:
-    correlation = weigh(correlate(quick, _QUICK_WINDOW_PX))
+def _is_promising(quick: Overlap, windows: Windows) -> bool:
+    correlation = weigh(windows)
     if abs(correlation) < _QUICK_LEAST_CORRELATION:
         return False
     edges = edges_kept(quick, is_inverted=correlation < 0)

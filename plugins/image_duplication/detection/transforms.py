@@ -14,6 +14,8 @@ _WHOLE = 0.965
 """Share of a picture beyond which its edge is as good as the other's."""
 
 _PERSPECTIVE = 0.03
+TILTED_DEG = 1.0
+"""A turn up to this is within what an alignment may be off."""
 _HALF_TURN_DEG = 180.0
 
 
@@ -32,6 +34,12 @@ class Transform:
     crop_box: tuple[float, float, float, float] | None
     shown_share: float
     is_perspective: bool
+
+    @property
+    def is_tilted(self) -> bool:
+        """Whether the edges of the two do not lie along each other."""
+        quarter_deg = 90.0 * round(self.rotation_deg / 90.0)
+        return self.is_perspective or abs(self.rotation_deg - quarter_deg) > TILTED_DEG
 
 
 def describe_transform(pair: PairEvidence, alignment: Alignment) -> Transform:
