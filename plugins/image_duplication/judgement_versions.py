@@ -8,10 +8,10 @@ from typing import Any
 from image_duplication.records import Engine
 from image_duplication.settings import DetectionSettings
 
-_FEATURES = 2
+_FEATURES = 3
 """Raised whenever the code computes evidence in another way."""
 
-_RULES = 2
+_RULES = 3
 """Raised whenever the code judges equal evidence in another way."""
 
 

@@ -210,8 +210,12 @@ class GoodsSettings(_Section):
 
     agreement: float = _share(0.8)
     """From which the same goods were put before another backdrop."""
-    edges: float = _share(0.46)
+    edges: float = _share(0.36)
     """Edges kept: else it is a frame that agrees, not what is in it."""
+    agreement_alone: float = _share(0.87)
+    """The same without edges: with another backdrop's contrast, outlines point the other way."""
+    kept_alone: float = _share(0.95)
+    cells_alone: int = Field(12, ge=1, le=64)
     least_kept: float = _share(0.7)
     """Of one picture's own texture; below it nothing else counts: the goods' other side."""
     least_kept_if_patched: float = _share(0.55)
@@ -237,6 +241,11 @@ class AlignedSettings(_Section):
     doubtful_perspective: float = Field(0.03, ge=0)
     """Above it, and for mirror images, every limit is higher by `extra_in_doubt`."""
     extra_in_doubt: float = _share(0.1)
+    disputed_inside: float = _share(0.25)
+    """Of the cells not at the edge, contradicted: so much, with the next, is another thing in the
+    same frame."""
+    most_unlike: float = _share(0.015)
+    """Of the overlap, where both pictures have texture and nothing in common."""
     throughout: ThroughoutSettings = ThroughoutSettings()
     kept: KeptSettings = KeptSettings()
     patched: PatchedSettings = PatchedSettings()

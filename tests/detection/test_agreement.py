@@ -180,7 +180,18 @@ def test_badge_contradicts_one_connected_place() -> None:
     assert 0.03 < figures.contradicted < 0.3
     assert figures.contradicted_scattered < 0.02
     assert figures.remaining_correlation > 0.9
-    assert figures.cell_correlation > 0.95
+
+
+def test_another_photo_in_one_frame_is_unlike_but_an_overlay_and_an_inversion_are_not() -> None:
+    def put_in_frame(photo: Image.Image) -> Image.Image:
+        framed = PHOTO.copy()
+        framed.paste(photo.resize((200, 200)), (60, 60))
+        return framed
+
+    framed = put_in_frame(OTHER)
+    assert lay(framed, put_in_frame(draw_photo(5, SIDE_PX, SIDE_PX))).unlike > 0.03
+    assert lay(framed, put_in_frame(ImageOps.invert(OTHER))).unlike < 0.005
+    assert lay(framed, tile_watermark(framed)).unlike < 0.005
 
 
 def test_what_covers_a_plain_ground_takes_nothing_from_the_first() -> None:

@@ -42,7 +42,6 @@ AGREEING = {
     "coarse_agreement": 1.0,
     "cells": 40,
     "cell_correlation_low": 1.0,
-    "cell_correlation": 1.0,
     "remaining_correlation": 1.0,
     "edges_kept": 1.0,
     "edges_kept_least": 1.0,
@@ -57,7 +56,6 @@ DIFFERING = {
     "fine_agreement_second": 0.2,
     "coarse_agreement": 0.2,
     "cell_correlation_low": 0.1,
-    "cell_correlation": 0.2,
     "contradicted": 0.8,
     "contradicted_inside": 0.8,
     "contradicted_scattered": 0.4,
@@ -247,8 +245,17 @@ LIMITS = AlignedSettings(
         contradicted_inside=0.2,
     ),
     goods=GoodsSettings(
-        agreement=0.8, edges=0.46, least_kept=0.7, least_kept_if_patched=0.55, cells=8
+        agreement=0.8,
+        edges=0.46,
+        agreement_alone=0.87,
+        kept_alone=0.95,
+        cells_alone=12,
+        least_kept=0.7,
+        least_kept_if_patched=0.55,
+        cells=8,
     ),
+    disputed_inside=0.25,
+    most_unlike=0.015,
 )
 """Limits to test at: the rules, not the tuned defaults, are the subject here."""
 
@@ -299,6 +306,19 @@ def test_a_patch_alone_excuses_goods_that_differ_a_little() -> None:
     )
     assert not is_agreed(align(**(little | {"contradicted": 0.46})))
     assert not is_agreed(align(**(KEPT | little)))
+
+
+@pytest.mark.parametrize(
+    ("figures", "is_one"),
+    [
+        ({"unlike": 0.016, "contradicted_inside": 0.26}, False),
+        ({"unlike": 0.014, "contradicted_inside": 0.26}, True),
+        ({"unlike": 0.016, "contradicted_inside": 0.24}, True),
+    ],
+    ids=["another thing", "little is unlike", "little is contradicted"],
+)
+def test_another_thing_in_the_same_frame_is_no_match(figures: dict[str, Any], is_one: bool) -> None:
+    assert is_agreed(align(**(KEPT | figures))) is is_one
 
 
 THROUGHOUT = {
@@ -454,6 +474,32 @@ def test_goods_alone_may_agree_at_their_limits() -> None:
 )
 def test_goods_agree_only_if_every_figure_says_so(changes: dict[str, Any]) -> None:
     assert not is_agreed(align(**(GOODS | changes)))
+
+
+GOODS_ALONE = DIFFERING | {
+    "goods_cells": 12,
+    "goods_kept": 0.95,
+    "goods_agreement": 0.87,
+    "unlike": 0.015,
+    "edges_kept": 0.0,
+}
+"""The same goods upon a backdrop that turns the contrast of their outline round."""
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_one"),
+    [
+        ({}, True),
+        ({"goods_cells": 11}, False),
+        ({"goods_kept": 0.94}, False),
+        ({"goods_agreement": 0.86}, False),
+        ({"unlike": 0.016, "contradicted_inside": 0.2}, False),
+        ({"is_mirrored": True}, False),
+    ],
+    ids=["at the limits", "cells", "kept", "agreement", "unlike", "mirrored"],
+)
+def test_goods_that_agree_very_well_need_no_outline(changes: dict[str, Any], is_one: bool) -> None:
+    assert is_agreed(align(**(GOODS_ALONE | changes))) is is_one
 
 
 # Pictures -----------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -53,6 +54,10 @@ _CELLS = 8
 _CELL_TEXTURE = 1.0
 _CELL_AGREES = 0.6
 _INVERTED_BELOW = -0.4
+_DISPUTED = 0.15  # of the inner cells contradicted, from which it is asked what is unlike
+_UNLIKE_PX = 7
+_UNLIKE_TEXTURE = 8.0
+_UNLIKE = 0.35  # correlation
 _PLAIN_EDGE = 0.6  # of the overlap's edge
 _GOODS_CONTRAST = 14.0  # off the edge's grey
 _TONE_TOLERANCE = 0.12  # of the goods' range of greys
@@ -237,6 +242,7 @@ def describe_alignment(
     contradicted = compared & (cells < _CELL_AGREES)
     interior = np.zeros_like(compared)
     interior[1:-1, 1:-1] = compared[1:-1, 1:-1]
+    contradicted_inside = float((contradicted & interior).sum() / max(1, interior.sum()))
     largest = _largest_region(contradicted)
     remaining = np.sort(cells[compared & ~largest])
     tone_slope, tone_agreement = _compare_tones(overlap)
@@ -270,12 +276,12 @@ def describe_alignment(
         fine_agreement_second=_share(agrees, texture_second),
         coarse_agreement=_share(coarse_correlation > _COARSE_AGREES, coarse_texture),
         cells=int(compared.sum()),
-        cell_correlation_low=float(np.percentile(known, 25)),
-        cell_correlation=float(np.percentile(known, 50)),
+        cell_correlation_low=_quantile(known, 0.25),
         contradicted=float(contradicted.sum() / max(1, compared.sum())),
-        contradicted_inside=float((contradicted & interior).sum() / max(1, interior.sum())),
+        contradicted_inside=contradicted_inside,
         contradicted_scattered=float((contradicted & ~largest).sum() / max(1, compared.sum())),
-        remaining_correlation=float(np.percentile(remaining, 20)) if remaining.size else 0.0,
+        unlike=measure_unlike(overlap) if contradicted_inside > _DISPUTED else 0.0,
+        remaining_correlation=_quantile(remaining, 0.2),
         goods_agreement=goods.agreement,
         goods_kept=goods.kept,
         goods_cells=goods.cells,
@@ -338,6 +344,23 @@ def _largest_region(cells: Mask) -> Mask:
     if count == 1:  # the rest alone
         return np.zeros_like(cells)
     return np.asarray(region == 1 + int(figures[1:, cv2.CC_STAT_AREA].argmax()))
+
+
+def measure_unlike(overlap: Overlap) -> float:
+    """Share of the overlap in which both have texture that has nothing in common.
+
+    Not even where it is a pixel off, nor inverted, as outlines are before another backdrop. What
+    shines through an overlay, or lies beside it, still correlates; another thing does not.
+    """
+    best: Floats = np.zeros_like(overlap.first)
+    both = np.zeros_like(overlap.inside, bool)
+    for shift in itertools.product((-1, 0, 1), repeat=2):
+        moved = replace(overlap, second=np.roll(overlap.second, shift, (0, 1)))
+        windows = correlate(moved, _UNLIKE_PX)
+        best = np.maximum(best, np.abs(windows.correlation))
+        if shift == (0, 0):
+            both = windows.is_valid & (np.minimum(windows.first, windows.second) > _UNLIKE_TEXTURE)
+    return float((both & (best < _UNLIKE)).sum() / max(1.0, float(overlap.inside.sum())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,7 +427,7 @@ def _compare_edges(overlap: Overlap, sign: float) -> list[tuple[float, float]]:
     """
     first_x, first_y = measure_slopes(overlap.first)
     second_x, second_y = measure_slopes(overlap.second)
-    first, second = np.hypot(first_x, first_y), np.hypot(second_x, second_y)
+    first, second = cv2.magnitude(first_x, first_y), cv2.magnitude(second_x, second_y)
     along = sign * (first_x * second_x + first_y * second_y)
     is_kept = along > _EDGE_COSINE * first * second
     is_inside = overlap.inside > 0
@@ -417,9 +440,19 @@ def _compare_edges(overlap: Overlap, sign: float) -> list[tuple[float, float]]:
         weight = _cells(strength)
         has_edges = weight > _CELL_EDGES
         shares = _cells(found)[has_edges] / weight[has_edges]
-        typical, least = np.percentile(shares, (25, 10)) if shares.size else (0.0, 0.0)
-        kept.append((float(typical), float(least)))
+        shares.sort()
+        kept.append((_quantile(shares, 0.25), _quantile(shares, 0.1)))
     return kept
+
+
+def _quantile(ordered: Floats, share: float) -> float:
+    """As numpy's, of sorted values, in a tenth of its time for so few; 0 where there are none."""
+    if not ordered.size:
+        return 0.0
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))
 
 
 def _describe_shape(homography: Homography, overlap: Overlap) -> tuple[float, bool]:

@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from image_duplication.detection.looks import LOOK_SIDE_PX, ORIENTATIONS, Keypoints, Look
+from image_duplication.detection.looks import LOOK_SIDE_PX, ORIENTATIONS, Keypoints, Look, Pixels
 
 Points = npt.NDArray[np.float64]
 Homography = npt.NDArray[np.float64]
 """3 × 3, from pixels of the first grey picture to pixels of the second."""
 
+_BITS = 256
 _MOST_BITS = 70  # of 256 that may differ in a match whose second choice is clearly worse
 _FEW_BITS = 48  # that may differ in any match
 _SECOND_CHOICE = 0.88
@@ -139,15 +140,25 @@ def _match(
     """Rows of the first and of the second that look alike, the surest of them."""
     if len(first.places) < _LEAST_VOTES or len(second.places) < _LEAST_VOTES:
         return np.empty(0, np.intp), np.empty(0, np.intp)
-    bits, nearest = cv2.batchDistance(
-        first.descriptors, second.descriptors, cv2.CV_32S, normType=cv2.NORM_HAMMING, K=2
-    )
-    best = bits[:, 0]
-    is_clear = (best <= _MOST_BITS) & (best < _SECOND_CHOICE * bits[:, 1])
+    bits = _count_bits(first.descriptors, second.descriptors)
+    rows = np.arange(len(bits))
+    nearest = bits.argmin(axis=1)
+    best = bits[rows, nearest]
+    bits[rows, nearest] = _BITS
+    is_clear = (best <= _MOST_BITS) & (best < _SECOND_CHOICE * bits.min(axis=1))
     here = np.flatnonzero(is_clear | (best <= _FEW_BITS))
     if len(here) > _MOST_MATCHES:
         here = here[np.argsort(best[here], kind="stable")[:_MOST_MATCHES]]
-    return here, nearest[here, 0].astype(np.intp)
+    return here, nearest[here]
+
+
+def _count_bits(first: Pixels, second: Pixels) -> npt.NDArray[np.uint16]:
+    """In how many bits each descriptor differs from each: half the time of OpenCV's own."""
+    here, there = first.view(np.uint64), second.view(np.uint64)
+    bits = np.zeros((len(here), len(there)), np.uint16)
+    for word in range(here.shape[1]):
+        bits += np.bitwise_count(here[:, word, None] ^ there[:, word])
+    return bits
 
 
 def _vote(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
@@ -222,10 +233,10 @@ def _find_similarity(points: Points, targets: Points, seed: npt.NDArray[np.intp]
 
 def _pair_up(seed: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Up to so many pairs, every member in about as many as any other."""
-    strides = range(1, max(2, min(len(seed), 1 + _SEED_PAIRS // len(seed))))
-    firsts = np.tile(seed, len(strides))
-    seconds = np.concatenate([np.roll(seed, -stride) for stride in strides])
-    return firsts, seconds
+    places = np.arange(len(seed))
+    strides = np.arange(1, max(2, min(len(seed), 1 + _SEED_PAIRS // len(seed))))
+    partners = (places + strides[:, None]) % len(seed)
+    return np.tile(seed, len(strides)), seed[partners.ravel()]
 
 
 def _errors(affine: Points, points: Points, targets: Points) -> Points:

@@ -61,10 +61,10 @@ class Alignment:
     coarse_agreement: float  # in windows of a fifth
     cells: int  # of 8 × 8 over the overlap, that were compared
     cell_correlation_low: float  # lower quartile over the cells
-    cell_correlation: float  # median over the cells
     contradicted: float  # share of the cells compared
     contradicted_inside: float  # of those not at the edge
     contradicted_scattered: float  # without the largest connected contradiction
+    unlike: float  # of the overlap: both have texture, with nothing in common; 0 if little differs
     remaining_correlation: float  # lower fifth over the cells apart from that largest one
     goods_agreement: float  # of the goods' texture alone, where their backdrop is plain in one
     goods_kept: float  # of one picture's own texture there

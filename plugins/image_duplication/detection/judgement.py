@@ -129,7 +129,7 @@ def agrees(pair: PairEvidence, alignment: Alignment, settings: AlignedSettings) 
         or alignment.perspective > settings.most_perspective
     ):
         return False
-    if _is_outline_alone(alignment, settings):
+    if _is_outline_alone(alignment, settings) or _is_another_thing(alignment, settings):
         return False
     # The other side of symmetric goods looks mirrored; another viewpoint looks like perspective.
     is_doubtful = alignment.is_mirrored or alignment.perspective > settings.doubtful_perspective
@@ -155,9 +155,15 @@ def agrees(pair: PairEvidence, alignment: Alignment, settings: AlignedSettings) 
 
 
 def _are_goods_alike(alignment: Alignment, settings: AlignedSettings, extra: float) -> bool:
+    limits = settings.goods
     return (
-        alignment.goods_agreement >= settings.goods.agreement + extra
-        and alignment.edges_kept >= settings.goods.edges
+        alignment.goods_agreement >= limits.agreement + extra
+        and alignment.edges_kept >= limits.edges
+    ) or (
+        alignment.goods_agreement >= limits.agreement_alone + extra
+        and alignment.goods_kept >= limits.kept_alone
+        and alignment.goods_cells >= limits.cells_alone
+        and alignment.unlike <= settings.most_unlike
     )
 
 
@@ -168,6 +174,14 @@ def _is_outline_alone(alignment: Alignment, settings: AlignedSettings) -> bool:
         and alignment.goods_cells < settings.goods.cells
         and min(alignment.overlap_first, alignment.overlap_second) < settings.least_overlap
         and alignment.recoloured > settings.goods.recoloured_outline
+    )
+
+
+def _is_another_thing(alignment: Alignment, settings: AlignedSettings) -> bool:
+    """Whether one frame or template surrounds two things that have nothing in common."""
+    return (
+        alignment.contradicted_inside >= settings.disputed_inside
+        and alignment.unlike > settings.most_unlike
     )
 
 
