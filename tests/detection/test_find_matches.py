@@ -30,9 +30,9 @@ from demo.modifications import (
     resize,
     zoom,
 )
-from image_duplication.detection import MOST_LOOKS, Match, find_matches
+from image_duplication.detection import MOST_LOOKS, Match, examine_files, find_matches
 from image_duplication.detection.looks import Look, look_at
-from image_duplication.records import Engine, Kind
+from image_duplication.records import Engine, Kind, QualityNote
 from image_duplication.settings import Settings, load_settings
 from tests.drawn_photos import draw_photo
 from tests.judged_rows import draw_picture, encode
@@ -74,12 +74,16 @@ def load_defaults() -> Settings:
 def match_files(
     folder: Path, contents: Sequence[bytes], chosen: Settings | None = None
 ) -> list[Match]:
+    return find_matches(write_files(folder, contents), chosen or load_defaults())
+
+
+def write_files(folder: Path, contents: Sequence[bytes]) -> list[Path]:
     paths = []
     for number, content in enumerate(contents):
         path = folder / f"{number}"
         path.write_bytes(content)
         paths.append(path)
-    return find_matches(paths, chosen or load_defaults())
+    return paths
 
 
 def match_in_memory(*contents: bytes, chosen: Settings | None = None) -> list[Match]:
@@ -364,6 +368,26 @@ def test_unreadable_files_have_no_match_even_when_they_are_equal(tmp_path: Path)
     broken = WHOLE_FILES["PNG"][:200]
     matches = match_files(tmp_path, [broken, MOTIF_FILE, broken, b"", b"", WHOLE_FILES["BMP"]])
     assert [(match.first, match.second) for match in matches] == [(1, 5)]
+
+
+def test_what_cannot_be_compared_is_reported_file_by_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    blank = encode(Image.new("RGB", (300, 300), "white"), "PNG")
+    paths = write_files(tmp_path, [MOTIF_FILE, WHOLE_FILES["PNG"][:200], blank])
+    whole, broken, plain = examine_files(paths).files
+    assert whole.problem is None
+    assert whole.is_usable
+    assert whole.is_telling
+    assert min(whole.width_px, whole.height_px) > 0
+    assert broken.problem
+    assert not broken.is_usable
+    assert (plain.problem, plain.is_telling, plain.is_usable) == (None, False, False)
+    assert plain.quality_notes == (QualityNote.BLANK,)
+    with caplog.at_level("WARNING"):
+        assert find_matches(paths) == []
+    assert str(paths[1]) in caplog.text
+    assert str(paths[0]) not in caplog.text
 
 
 # Any picture that the downloader accepts ----------------------------------------------------------

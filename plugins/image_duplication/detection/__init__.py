@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,10 @@ from image_duplication.detection.evidence import PairEvidence, Picture
 from image_duplication.detection.grouping import Candidate, Group, group_images
 from image_duplication.detection.judgement import Match, judge_pairs
 from image_duplication.detection.matching import MOST_LOOKS, compare_pictures, describe_picture
+from image_duplication.records import QualityNote
 from image_duplication.settings import Settings, load_settings
+
+logger = logging.getLogger(__name__)
 
 # Whoever uses this works on several pictures at once already.
 cv2.setNumThreads(1)
@@ -23,6 +27,8 @@ __all__ = [
     "MOST_LOOKS",
     "Candidate",
     "DecodeError",
+    "Examination",
+    "FileReport",
     "Group",
     "Match",
     "PairEvidence",
@@ -30,41 +36,96 @@ __all__ = [
     "compare_pictures",
     "decode",
     "describe_picture",
+    "examine_files",
     "find_matches",
     "group_images",
     "judge_pairs",
 ]
 
 
-def find_matches(paths: Sequence[Path | str], settings: Settings | None = None) -> list[Match]:
-    """The matches among picture files, as indices into `paths`; an unreadable file has none.
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """What is known of one picture file. Of an unreadable one, only the `problem`.
 
-    `settings` None means the project's own.
+    A picture that is not `is_telling`, one colour for instance, matches by equal bytes alone.
+    """
+
+    problem: str | None
+    width_px: int = 0
+    height_px: int = 0
+    is_usable: bool = False
+    is_telling: bool = False
+    quality_notes: tuple[QualityNote, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """A report for each file, in their order, and the matches as indices into it."""
+
+    files: tuple[FileReport, ...]
+    matches: tuple[Match, ...]
+
+
+def examine_files(paths: Sequence[Path | str], settings: Settings | None = None) -> Examination:
+    """Every file's state and the matches among them, judged as one variant in the order given.
+
+    `settings` None means the project's own. OSError where a file cannot be opened; what is in it
+    raises nothing.
     """
     settings = settings or load_settings()
-    pictures: list[Picture] = []
-    places: list[int] = []
+    pictures: dict[int, Picture] = {}
+    reports: list[FileReport] = []
     for place, path in enumerate(paths):
         content = Path(path).read_bytes()
+        distinct = {one.content_sha256 for one in pictures.values()}
         try:
-            picture = decode(
-                content,
-                formats=settings.download.formats,
-                max_pixels=settings.download.max_pixels,
-            )
-        except DecodeError:
+            picture = _describe(content, settings, with_look=len(distinct) < MOST_LOOKS)
+        except DecodeError as error:
+            reports.append(FileReport(str(error)))
             continue
-        places.append(place)
-        pictures.append(
-            describe_picture(
-                picture,
-                hashlib.sha256(content).hexdigest(),
-                settings.detection,
-                min_side_px=settings.policy.min_side_px,
-                with_look=len({one.content_sha256 for one in pictures}) < MOST_LOOKS,
+        pictures[place] = picture
+        reports.append(
+            FileReport(
+                problem=None,
+                width_px=picture.width_px,
+                height_px=picture.height_px,
+                is_usable=picture.is_usable,
+                is_telling=picture.is_telling,
+                quality_notes=picture.quality.notes,
             )
         )
-    return [
-        replace(match, first=places[match.first], second=places[match.second])
-        for match in judge_pairs(compare_pictures(pictures, settings.detection), settings.detection)
-    ]
+    places = list(pictures)
+    evidence = compare_pictures(list(pictures.values()), settings.detection)
+    return Examination(
+        tuple(reports),
+        tuple(
+            replace(match, first=places[match.first], second=places[match.second])
+            for match in judge_pairs(evidence, settings.detection)
+        ),
+    )
+
+
+def _describe(content: bytes, settings: Settings, *, with_look: bool) -> Picture:
+    picture = decode(
+        content, formats=settings.download.formats, max_pixels=settings.download.max_pixels
+    )
+    return describe_picture(
+        picture,
+        hashlib.sha256(content).hexdigest(),
+        settings.detection,
+        min_side_px=settings.policy.min_side_px,
+        with_look=with_look,
+    )
+
+
+def find_matches(paths: Sequence[Path | str], settings: Settings | None = None) -> list[Match]:
+    """The matches among picture files, as indices into `paths`.
+
+    An unreadable file has none, and is named in the log; `examine_files` reports on each.
+    `settings` None means the project's own.
+    """
+    examination = examine_files(paths, settings)
+    for path, report in zip(paths, examination.files, strict=True):
+        if report.problem:
+            logger.warning("%s cannot be compared: %s", path, report.problem)
+    return list(examination.matches)
