@@ -17,7 +17,7 @@ Points = npt.NDArray[np.float64]
 Homography = npt.NDArray[np.float64]
 """3 × 3, from pixels of the first grey picture to pixels of the second."""
 
-_BITS = 256
+_MOST_COUNTED = 255  # of 256 bits
 _MOST_BITS = 70  # of 256 that may differ in a match whose second choice is clearly worse
 _FEW_BITS = 48  # that may differ in any match
 _SECOND_CHOICE = 0.88
@@ -144,7 +144,7 @@ def _match(
     rows = np.arange(len(bits))
     nearest = bits.argmin(axis=1)
     best = bits[rows, nearest]
-    bits[rows, nearest] = _BITS
+    bits[rows, nearest] = _MOST_COUNTED
     is_clear = (best <= _MOST_BITS) & (best < _SECOND_CHOICE * bits.min(axis=1))
     here = np.flatnonzero(is_clear | (best <= _FEW_BITS))
     if len(here) > _MOST_MATCHES:
@@ -152,12 +152,13 @@ def _match(
     return here, nearest[here]
 
 
-def _count_bits(first: Pixels, second: Pixels) -> npt.NDArray[np.uint16]:
+def _count_bits(first: Pixels, second: Pixels) -> Pixels:
     """In how many bits each descriptor differs from each: half the time of OpenCV's own."""
-    here, there = first.view(np.uint64), second.view(np.uint64)
-    bits = np.zeros((len(here), len(there)), np.uint16)
-    for word in range(here.shape[1]):
-        bits += np.bitwise_count(here[:, word, None] ^ there[:, word])
+    bits = np.zeros((len(first), len(second)), np.uint8)
+    here, there = (np.ascontiguousarray(side.view(np.uint64).T) for side in (first, second))
+    for word, other in zip(here, there, strict=True):
+        # OpenCV's sum stops at 255.
+        cv2.add(bits, np.bitwise_count(word[:, None] ^ other), bits)
     return bits
 
 
