@@ -220,6 +220,13 @@ class GoodsSettings(_Section):
     """Of one picture's own texture; below it nothing else counts: the goods' other side."""
     least_kept_if_patched: float = _share(0.55)
     """The same where one place is covered, which may be on the goods."""
+    least_agreement_if_laid_anew: float = _share(0.92)
+    """Of plain goods, whose outline fits only in perspective: their other side, laid out again."""
+    least_agreement_if_mirrored: float = _share(0.8)
+    """The same where the outline fits mirrored."""
+    laid_anew_perspective: float = Field(0.01, ge=0)
+    laid_anew_keypoints: int = Field(30, ge=0)
+    """Fewer that agree are those of an outline."""
     recoloured_outline: float = _share(0.2)
     """Of the overlap; beyond it a plain shape of another size is no evidence."""
     cells: int = Field(5, ge=1, le=64)

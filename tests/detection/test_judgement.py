@@ -250,6 +250,10 @@ LIMITS = AlignedSettings(
         agreement_alone=0.87,
         kept_alone=0.95,
         cells_alone=12,
+        least_agreement_if_laid_anew=0.92,
+        least_agreement_if_mirrored=0.8,
+        laid_anew_perspective=0.01,
+        laid_anew_keypoints=25,
         least_kept=0.7,
         least_kept_if_patched=0.55,
         cells=8,
@@ -319,6 +323,37 @@ def test_a_patch_alone_excuses_goods_that_differ_a_little() -> None:
 )
 def test_another_thing_in_the_same_frame_is_no_match(figures: dict[str, Any], is_one: bool) -> None:
     assert is_agreed(align(**(KEPT | figures))) is is_one
+
+
+ANEW = {
+    "goods_cells": 8,
+    "goods_kept": 1.0,
+    "goods_agreement": 0.91,
+    "perspective": 0.011,
+    "keypoints": 24,
+}
+"""Plain goods, whose outline fits in perspective."""
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_one"),
+    [
+        ({}, False),
+        ({"goods_cells": 7}, True),
+        ({"goods_agreement": 0.92}, True),
+        ({"perspective": 0.01}, True),
+        ({"keypoints": 25}, True),
+    ],
+    ids=[
+        "laid anew",
+        "hardly any goods",
+        "their texture agrees",
+        "not in perspective",
+        "keypoints",
+    ],
+)
+def test_an_outline_that_fits_roughly_is_no_match(changes: dict[str, Any], is_one: bool) -> None:
+    assert is_agreed(align(**(ANEW | changes))) is is_one
 
 
 THROUGHOUT = {

@@ -9,7 +9,7 @@ from image_duplication.detection.evidence import Alignment, PairEvidence
 from image_duplication.detection.kinds import name_kinds
 from image_duplication.detection.transforms import Transform, describe_transform
 from image_duplication.records import Engine, Kind
-from image_duplication.settings import AlignedSettings, DetectionSettings
+from image_duplication.settings import AlignedSettings, DetectionSettings, GoodsSettings
 
 _FINGERPRINTS = frozenset({Engine.PERCEPTUAL, Engine.ALIGNED})
 
@@ -129,7 +129,11 @@ def agrees(pair: PairEvidence, alignment: Alignment, settings: AlignedSettings) 
         or alignment.perspective > settings.most_perspective
     ):
         return False
-    if _is_outline_alone(alignment, settings) or _is_another_thing(alignment, settings):
+    if (
+        _is_outline_alone(alignment, settings)
+        or _is_laid_anew(alignment, settings.goods)
+        or _is_another_thing(alignment, settings)
+    ):
         return False
     # The other side of symmetric goods looks mirrored; another viewpoint looks like perspective.
     is_doubtful = alignment.is_mirrored or alignment.perspective > settings.doubtful_perspective
@@ -174,6 +178,21 @@ def _is_outline_alone(alignment: Alignment, settings: AlignedSettings) -> bool:
         and alignment.goods_cells < settings.goods.cells
         and min(alignment.overlap_first, alignment.overlap_second) < settings.least_overlap
         and alignment.recoloured > settings.goods.recoloured_outline
+    )
+
+
+def _is_laid_anew(alignment: Alignment, limits: GoodsSettings) -> bool:
+    """Whether plain goods agree in their outline alone, which fits but roughly."""
+    if alignment.perspective > limits.laid_anew_perspective:
+        least = limits.least_agreement_if_laid_anew
+    elif alignment.is_mirrored:
+        least = limits.least_agreement_if_mirrored
+    else:
+        return False
+    return (
+        alignment.goods_cells >= limits.cells
+        and alignment.goods_agreement < least
+        and alignment.keypoints < limits.laid_anew_keypoints
     )
 
 
