@@ -10,6 +10,8 @@
     └── TransientError            the same call may succeed later
         ├── SourceError           the database is out of reach or dropped the connection
         ├── StorageError          the storage root is out of reach or refused a write
+        ├── StoreError            the store of decisions and leases is out of reach
+        ├── CategoryTakenError    another run is working on the category
         └── DownloadShareError    too many downloads failed in a way that a retry could mend
 
 A picture that cannot be fetched or read is no error: it is a row with a reason code.
@@ -56,6 +58,14 @@ class SourceError(TransientError):
 
 class StorageError(TransientError):
     """The storage root is out of reach or refused a write."""
+
+
+class StoreError(TransientError):
+    """The store of decisions, leases and records is out of reach."""
+
+
+class CategoryTakenError(TransientError):
+    """Another run is working on the category."""
 
 
 class DownloadShareError(TransientError):

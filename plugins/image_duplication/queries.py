@@ -15,6 +15,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from image_duplication.database_urls import parse_url
 from image_duplication.errors import (
     ConfigurationError,
     ImageDuplicationError,
@@ -60,7 +61,7 @@ class Source:
         self._engine.dispose()
 
     def _make_engine(self) -> sa.Engine:
-        url = self._parse_url()
+        url = parse_url(self._name, self._url)
         if url.get_backend_name() == "sqlite":
             if url.database and url.database != ":memory:" and not Path(url.database).is_file():
                 raise ConfigurationError(
@@ -69,26 +70,7 @@ class Source:
             engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
             sa.event.listen(engine, "connect", _read_sqlite_text_leniently)
             return engine
-        if url.get_backend_name() not in {"mysql", "mariadb"}:
-            raise ConfigurationError(
-                f"connection {self._name!r} is of type {url.get_backend_name()!r}; "
-                "expected mysql or sqlite"
-            )
-        return sa.create_engine(url.update_query_dict({"charset": "utf8mb4"}), pool_pre_ping=True)
-
-    def _parse_url(self) -> sa.URL:
-        what = f"connection {self._name!r} is not a usable database address"
-        try:
-            url = sa.make_url(self._url)
-        except (ArgumentError, ValueError):
-            # The parser's own error may quote a part of the password.
-            raise ConfigurationError(
-                f"{what}: expected mysql://user:password@host:port/database, with special "
-                "characters of the password percent-encoded"
-            ) from None
-        if "@" in (url.host or ""):
-            raise ConfigurationError(f"{what}: percent-encode the '@' of the password as %40")
-        return url
+        return sa.create_engine(url, pool_pre_ping=True)
 
     def rows(
         self, statement: str, columns: tuple[str, ...], binds: Mapping[str, Any] | None = None

@@ -135,6 +135,21 @@ class QualityNote(StrEnum):
     HEAVY_BORDER = "heavy_border"  # most of its area is plain border
 
 
+class DecisionVerdict(StrEnum):
+    """What a person says of two pictures that were reported."""
+
+    CONFIRMED = "confirmed"  # a duplicate indeed
+    REJECTED = "rejected"  # two different pictures: never reported again
+    WITHDRAWN = "withdrawn"  # an earlier decision no longer holds
+
+
+class DecisionOrigin(StrEnum):
+    """How a decision came about."""
+
+    REVIEW = "review"
+    APPEAL = "appeal"  # of a seller, entered by whoever settled it
+
+
 class Scope(StrEnum):
     """Which variants a run judges: those that are due, or all."""
 

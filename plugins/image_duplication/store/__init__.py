@@ -1,0 +1,1 @@
+"""What people and runs decide: rows in a SQL database, kept for good."""

@@ -1,0 +1,133 @@
+"""What reviewers and sellers' appeals have decided about pairs of pictures: append-only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from image_duplication.errors import ConfigurationError
+from image_duplication.records import DecisionOrigin, DecisionVerdict, Kind
+from image_duplication.store.database import Store
+from image_duplication.store.schema import DECISIONS
+
+_LONGEST_NOTE = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What a decision is about: two contents of one variant, in whatever order, and the kinds."""
+
+    category_id: int
+    variant_id: str
+    lower_sha256: str
+    higher_sha256: str
+    kinds: frozenset[Kind]
+
+    @classmethod
+    def of(
+        cls, category_id: int, variant_id: str, sha256s: tuple[str, str], kinds: Iterable[str]
+    ) -> Pair:
+        """The pair of two contents, given in either order."""
+        lower, higher = sorted(sha256s)
+        return cls(category_id, variant_id, lower, higher, frozenset(map(Kind, kinds)))
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One person's word on one pair.
+
+    `carried_from` is the decision that this one goes on from, after a side's bytes had changed.
+    """
+
+    pair: Pair
+    verdict: DecisionVerdict
+    origin: DecisionOrigin
+    decided_by: str
+    decided_at: datetime
+    note: str = ""
+    carried_from: int | None = None
+
+
+def record(store: Store, decisions: Sequence[Decision]) -> None:
+    """Add decisions, all or none. Raises ConfigurationError for one that names nobody."""
+    rows = []
+    for decision in decisions:
+        if not decision.decided_by:
+            raise ConfigurationError("a decision names nobody; expected who has decided")
+        if len(decision.note) > _LONGEST_NOTE:
+            raise ConfigurationError(
+                f"a decision's note has {len(decision.note)} characters; at most "
+                f"{_LONGEST_NOTE} are allowed"
+            )
+        rows.append(
+            {
+                "decided_at": decision.decided_at,
+                "decided_by": decision.decided_by,
+                "category_id": decision.pair.category_id,
+                "variant_id": decision.pair.variant_id,
+                "lower_sha256": decision.pair.lower_sha256,
+                "higher_sha256": decision.pair.higher_sha256,
+                "kinds": _write_kinds(decision.pair.kinds),
+                "verdict": decision.verdict,
+                "origin": decision.origin,
+                "note": decision.note,
+                "carried_from": decision.carried_from,
+            }
+        )
+    if rows:
+        with store.transaction() as connection:
+            connection.execute(DECISIONS.insert(), rows)
+
+
+def read_current(store: Store, category_id: int) -> dict[Pair, tuple[int, Decision]]:
+    """A category's decisions that hold, each with its number: the newest of each pair.
+
+    A withdrawn decision is none.
+    """
+    newest = (
+        sa.select(sa.func.max(DECISIONS.c.decision_id))
+        .where(DECISIONS.c.category_id == category_id)
+        .group_by(
+            DECISIONS.c.variant_id,
+            DECISIONS.c.lower_sha256,
+            DECISIONS.c.higher_sha256,
+            DECISIONS.c.kinds,
+        )
+    )
+    query = (
+        sa.select(DECISIONS)
+        .where(DECISIONS.c.decision_id.in_(newest.scalar_subquery()))
+        .order_by(DECISIONS.c.decision_id)
+    )
+    with store.transaction() as connection:
+        rows = connection.execute(query).mappings().all()
+    return {
+        decision.pair: (row["decision_id"], decision)
+        for row in rows
+        if (decision := _read(row)).verdict is not DecisionVerdict.WITHDRAWN
+    }
+
+
+def _read(row: sa.RowMapping) -> Decision:
+    return Decision(
+        pair=Pair(
+            row["category_id"],
+            row["variant_id"],
+            row["lower_sha256"],
+            row["higher_sha256"],
+            frozenset(map(Kind, row["kinds"].split(","))),
+        ),
+        verdict=DecisionVerdict(row["verdict"]),
+        origin=DecisionOrigin(row["origin"]),
+        decided_by=row["decided_by"],
+        decided_at=row["decided_at"],
+        note=row["note"],
+        carried_from=row["carried_from"],
+    )
+
+
+def _write_kinds(kinds: frozenset[Kind]) -> str:
+    return ",".join(kind for kind in Kind if kind in kinds)

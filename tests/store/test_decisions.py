@@ -1,0 +1,71 @@
+"""Reviewers' decisions: append-only, the newest of a pair holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from image_duplication.errors import ConfigurationError
+from image_duplication.records import DecisionOrigin, DecisionVerdict, Kind
+from image_duplication.store.database import Store
+from image_duplication.store.decisions import Decision, Pair, read_current, record
+
+NOON = datetime(2026, 1, 5, 12, 0, 0, 123456)  # noqa: DTZ001 - the store keeps UTC without a zone
+PAIR = Pair.of(7, "v1", ("b" * 64, "a" * 64), ["cropped", "transformed"])
+CONFIRMED = Decision(PAIR, DecisionVerdict.CONFIRMED, DecisionOrigin.REVIEW, "reviewer", NOON)
+
+
+def test_decision_reads_back_as_it_was_recorded(store: Store) -> None:
+    spoken = replace(CONFIRMED, note="वही तस्वीर 🪑", origin=DecisionOrigin.APPEAL)
+    record(store, [spoken])
+
+    ((_, found),) = read_current(store, 7).values()
+
+    assert found == spoken
+
+
+def test_pair_is_the_same_in_either_order() -> None:
+    assert Pair.of(7, "v1", ("a" * 64, "b" * 64), [Kind.TRANSFORMED, Kind.CROPPED]) == PAIR
+
+
+def test_newest_decision_of_a_pair_holds(store: Store) -> None:
+    record(store, [CONFIRMED])
+    record(store, [replace(CONFIRMED, verdict=DecisionVerdict.REJECTED, decided_by="second")])
+
+    ((_, found),) = read_current(store, 7).values()
+
+    assert (found.verdict, found.decided_by) == (DecisionVerdict.REJECTED, "second")
+
+
+def test_withdrawn_decision_is_none(store: Store) -> None:
+    record(store, [CONFIRMED, replace(CONFIRMED, verdict=DecisionVerdict.WITHDRAWN)])
+
+    assert read_current(store, 7) == {}
+
+
+def test_other_kinds_variants_and_categories_are_decided_apart(store: Store) -> None:
+    others = [
+        replace(PAIR, kinds=frozenset({Kind.CROPPED})),
+        replace(PAIR, variant_id="V1"),
+        replace(PAIR, category_id=8),
+    ]
+    record(store, [CONFIRMED, *(replace(CONFIRMED, pair=pair) for pair in others)])
+
+    assert read_current(store, 7).keys() == {PAIR, others[0], others[1]}
+    assert read_current(store, 8).keys() == {others[2]}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [({"decided_by": ""}, "names nobody"), ({"note": "x" * 4_001}, "4001 characters")],
+    ids=["nobody", "long note"],
+)
+def test_bad_decision_is_refused_and_nothing_recorded(
+    store: Store, wrong: dict[str, str], says: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        record(store, [CONFIRMED, replace(CONFIRMED, **wrong)])
+
+    assert read_current(store, 7) == {}
