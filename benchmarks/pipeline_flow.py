@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from benchmarks.flows import Order, StageTimes, leave_result, pipeline_settings
 from image_duplication.plans import read_plan
 from image_duplication.queries import Source
-from image_duplication.records import StageReport
+from image_duplication.records import Selection, StageReport
 from image_duplication.settings import Settings, load_settings
 from image_duplication.stages.archive import archive_images
 from image_duplication.stages.detect import detect_duplicates
@@ -40,7 +40,10 @@ def run_pipeline(order: Order) -> None:
         storage = Storage(settings.storage_root)
         with _open_source(order, settings) as source:
             plan = times.time(
-                "plan_work", partial(plan_work, storage, settings, source, run_id=_RUN_ID)
+                "plan_work",
+                partial(
+                    plan_work, storage, settings, source, run_id=_RUN_ID, selection=Selection()
+                ),
             )
         for of_unit in pool.map(partial(_run_unit, order), plan.unit_ids):
             times.add(of_unit, order.slots)

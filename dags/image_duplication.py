@@ -12,6 +12,14 @@ previous state, and writes the summary of the run; it fails, after all is writte
 failed. `list_sibling_runs` and `start_sibling_runs` start further runs, whose plan is written
 already, when there are more units than one run maps.
 
+**Schedule.** Weekly, Saturday 20:30 UTC; `IMAGE_DUPLICATION_SCHEDULE` holds another cron
+expression, or nothing for none. A scheduled run, or one started by hand, judges what is due. A
+backfill's run judges the variants with a row whose `updated_at` lies in its interval, on the
+catalogue as it is now.
+
+**One run at a time owns a category.** A second one that comes to it is tried again, then fails by
+name; its other categories go on.
+
 **Idempotent.** Plan and extract are written once per run; any task may be cleared at any time and
 gives equal files. One failing category does not stop another.
 
@@ -34,11 +42,12 @@ gives equal files. One failing category does not stop another.
 
 from __future__ import annotations
 
-from datetime import timedelta
+import os
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import DAG, TriggerRule, task, task_group
+from airflow.sdk import DAG, CronDataIntervalTimetable, TriggerRule, task, task_group
 
 from image_duplication_airflow.params import PARAMS
 from image_duplication_airflow.retries import RETRIES, RETRY_DELAY, RETRY_POLICY
@@ -47,16 +56,25 @@ from image_duplication_airflow.retries import RETRIES, RETRY_DELAY, RETRY_POLICY
 
 LABEL = "{{ label | default(task.op_kwargs['unit_id']) }}"
 DOWNLOAD_POOL = "image_downloads"
+SCHEDULE_VARIABLE = "IMAGE_DUPLICATION_SCHEDULE"
+WEEKLY = "30 20 * * 6"
+"""Saturday 20:30 UTC: Sunday 02:00 in India, when few people shop."""
+
+FIRST_WEEK = datetime(2024, 1, 1, tzinfo=UTC)
+MAX_ACTIVE_RUNS = 4
+"""A chosen category need not wait for the weekly run; leases keep two runs off one category."""
 
 
-def build_dag() -> DAG:
-    """The DAG `image_duplication`."""
+def build_dag(cron: str) -> DAG:
+    """The DAG `image_duplication`, run at the times of a cron expression; empty: only by hand."""
     with DAG(
         dag_id="image_duplication",
         doc_md=__doc__,
-        schedule=None,
+        # A data interval, which a backfill asks for; a scheduled run judges whatever is due.
+        schedule=CronDataIntervalTimetable(cron, timezone="UTC") if cron else None,
+        start_date=FIRST_WEEK,
         catchup=False,
-        max_active_runs=1,
+        max_active_runs=MAX_ACTIVE_RUNS,
         params=PARAMS,
         tags=["catalogue-quality", "images"],
         default_args={
@@ -82,8 +100,7 @@ def build_dag() -> DAG:
                     settings,
                     source,
                     run_id=run.run_id,
-                    category_ids=run.choices.category_ids,
-                    scope=run.choices.scope,
+                    selection=run.selection,
                     plan_only=run.choices.plan_only,
                     take_new_snapshot=run.choices.take_new_snapshot,
                 )
@@ -202,10 +219,19 @@ def build_dag() -> DAG:
         def publish_run() -> dict[str, Any]:
             """Assemble the category files and the run's summary; fail when a unit failed."""
             from image_duplication.stages.publish import publish_run
-            from image_duplication_airflow.runtime import current_run
+            from image_duplication_airflow.connections import open_store
+            from image_duplication_airflow.runtime import current_run, leases_of
 
             run = current_run()
-            return publish_run(run.storage, run.choices.settings, run_id=run.run_id).totals()
+            with open_store(run.choices.settings) as store:
+                leases = leases_of(run, store)
+                summary = publish_run(
+                    run.storage,
+                    run.choices.settings,
+                    run_id=run.run_id,
+                    owning=leases.owning,
+                )
+            return summary.totals()
 
         @task_group
         def process_unit(unit_id: str) -> None:
@@ -233,4 +259,4 @@ def build_dag() -> DAG:
     return dag
 
 
-dag = build_dag()
+dag = build_dag(os.environ.get(SCHEDULE_VARIABLE, WEEKLY))

@@ -74,6 +74,8 @@ def make_airflow_home(
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW_CONN_GEM_STAGING": source_uri,
+        # Runs are started by hand: one that the schedule started would be in the way.
+        "IMAGE_DUPLICATION_SCHEDULE": "",
         INCLUDE_VARIABLE: str(PROJECT / "include"),
         "IMAGE_DUPLICATION__STORAGE__ROOT": str(data),
         "IMAGE_DUPLICATION__URLS__IMAGE_BASE": image_base,

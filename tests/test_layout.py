@@ -141,7 +141,10 @@ def test_no_key_leaves_its_folder(run_id: str, variant_id: str, image_id: str) -
             layout.unit_file(run_id, "7/1", "extract.parquet"),
             layout.stage_record(run_id, "7/1", "extract_images"),
             layout.run_summary(run_id, "json"),
+            layout.found_findings(run_id, 7),
+            layout.settled_variants(run_id, 7),
         ],
+        "reports": [layout.run_changes(run_id, "csv")],
         "staging": [f"{layout.staging_folder(run_id, 7, variant_id)}/{picture}"],
         "archive": [f"{layout.archive_folder(7, variant_id)}/{picture}"],
         "findings": [layout.findings_history(run_id), layout.current("findings", 7)],
@@ -169,6 +172,11 @@ def test_files_of_one_run_have_keys_of_their_own() -> None:
         layout.stage_record("r", "1/1", "extract_images"),
         layout.run_summary("r", "json"),
         layout.run_summary("r", "txt"),
+        layout.found_findings("r", 1),
+        layout.found_findings("r", 11),
+        layout.settled_variants("r", 1),
+        layout.run_changes("r", "csv"),
+        layout.run_changes("r", "parquet"),
     ]
 
     assert all(one != other for one, other in combinations(keys, 2))

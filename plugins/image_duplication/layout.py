@@ -84,6 +84,16 @@ def run_summary(run_id: str, extension: str) -> str:
     return f"{run_folder(run_id)}/summary.{extension}"
 
 
+def found_findings(run_id: str, category_id: int) -> str:
+    """The findings of a category as a run found them, before it replaced any."""
+    return f"{run_folder(run_id)}/publish/category={category_id}/found.parquet"
+
+
+def settled_variants(run_id: str, category_id: int) -> str:
+    """The variants of a category that a run judged, or found to have left."""
+    return f"{run_folder(run_id)}/publish/category={category_id}/settled.parquet"
+
+
 # Pictures ---------------------------------------------------------------------------------------
 
 
@@ -124,6 +134,14 @@ def category_index() -> str:
 def findings_history(run_id: str) -> str:
     """The findings of the variants that one run judged, sorted by category and variant."""
     return f"findings/history/run={safe_name(run_id)}.parquet"
+
+
+def run_changes(run_id: str, extension: str) -> str:
+    """New, repeated and resolved findings of one run, as `csv` or `parquet`.
+
+    Not in the run's folder: it outlives it.
+    """
+    return f"reports/runs/run={safe_name(run_id)}/changes.{extension}"
 
 
 def report(category_id: int, subject: str) -> str:

@@ -9,9 +9,21 @@ from typing import Any
 
 from image_duplication import layout
 from image_duplication.errors import MissingArtefactError
-from image_duplication.records import Scope
+from image_duplication.records import Interval, Scope
 from image_duplication.storage import Storage
 from image_duplication.tables import UNITS, Row, read_rows
+
+_SIBLING = "__sibling_"
+
+
+def sibling_run_id(run_id: str, number: int) -> str:
+    """The id of a run that takes what another one cannot map; `number` counts from 1."""
+    return f"{run_id}{_SIBLING}{number}"
+
+
+def lead_run_id(run_id: str) -> str:
+    """The run whose plan a run carries out: its own, unless it is a sibling."""
+    return run_id.partition(_SIBLING)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +42,11 @@ class PlannedCategory:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one run does. `sibling_run_ids` are the runs that take what this one does not map."""
+    """What one run does.
+
+    `sibling_run_ids` are the runs that take what this one does not map; `updated_within` narrows a
+    backfill to the variants that changed then.
+    """
 
     run_id: str
     scope: Scope
@@ -39,6 +55,7 @@ class Plan:
     categories: tuple[PlannedCategory, ...]
     rejected_rows: int = 0
     sibling_run_ids: tuple[str, ...] = ()
+    updated_within: Interval | None = None
 
     @property
     def unit_ids(self) -> list[str]:
@@ -47,7 +64,11 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain JSON values."""
-        return {**asdict(self), "planned_at": self.planned_at.isoformat()}
+        return {
+            **asdict(self),
+            "planned_at": self.planned_at.isoformat(),
+            "updated_within": self.updated_within and [t.isoformat() for t in self.updated_within],
+        }
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Plan:
@@ -56,9 +77,11 @@ class Plan:
             PlannedCategory(**{**category, "unit_ids": tuple(category["unit_ids"])})
             for category in record["categories"]
         ]
+        within = record.get("updated_within")
         return cls(
             **{
                 **record,
+                "updated_within": within and tuple(map(datetime.fromisoformat, within)),
                 "scope": Scope(record["scope"]),
                 "planned_at": datetime.fromisoformat(record["planned_at"]),
                 "categories": tuple(categories),

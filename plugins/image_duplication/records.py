@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -155,6 +156,23 @@ class Scope(StrEnum):
 
     CHANGED = "changed"
     FULL = "full"
+
+
+Interval = tuple[datetime, datetime]
+"""From a moment to before another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which variants a run is asked to judge.
+
+    Without `category_ids`, those of the categories file, else all. `updated_within` narrows a
+    backfill: due are the variants with a row whose `updated_at` lies in it, whatever the scope.
+    """
+
+    category_ids: tuple[int, ...] | None = None
+    scope: Scope = Scope.CHANGED
+    updated_within: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)

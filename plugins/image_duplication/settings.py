@@ -75,6 +75,8 @@ class PlanSettings(_Section):
     its scheduler slows down with the number of mapped tasks: see docs/benchmarks.md."""
     categories_file: str | None = None
     """CSV with `name` and `id` columns, relative to include/config; None: ask the database."""
+    lease_hours: int = Field(14, ge=1, le=168)
+    """A run that died keeps its categories for so long; more than any task of a run may take."""
     seconds_per_image: float = Field(0.02, gt=0, le=3_600)
     """Expected time of an image through all stages, for the estimate that `plan_only` prints."""
 
@@ -131,6 +133,9 @@ class DownloadSettings(_Section):
     """Hosts that may resolve to a private or loopback address."""
     max_failed_share: float = Field(0.2, ge=0, le=1)
     """Of a unit's pictures; above it the unit is retried, then goes on as degraded."""
+    revalidate_days: int = Field(28, ge=0, le=3_650)
+    """Days for which a picture of an unchanged row is taken as it was; then its host is asked once,
+    with the condition that it changed. 0: asked by each run."""
     tolerated_failures: int = Field(3, ge=0)
     """Failed pictures of a unit that are never too many, whatever their share."""
     user_agent: str = Field(

@@ -16,7 +16,19 @@ from rich.text import Text
 from image_duplication.plans import Plan
 from image_duplication.units import STAGES
 
-_WIDTH = 118
+_WIDTH = 132
+_COUNTED = (
+    "variants",
+    "images",
+    "corrected",
+    "downloaded",
+    "failed",
+    "findings",
+    "new",
+    "repeated",
+    "resolved",
+    "short",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +47,10 @@ class UnitFailure:
 class CategorySummary:
     """What a run did to one category, in images; and how the category stands after it.
 
-    `variants`, `findings…` and `verdicts` state the whole category, whichever run judged it; the
-    rest is this run's share. `stage_seconds` is wall time summed over units.
+    `variants`, `findings`, `related`, `findings_by_kind` and `verdicts` state the whole category,
+    whichever run judged it; the rest is this run's share. `findings_new`, `findings_repeated` and
+    `findings_resolved` compare with the state that the run found; they count both duplicates and
+    related pictures. `stage_seconds` is wall time summed over units.
     """
 
     category_id: int
@@ -50,6 +64,9 @@ class CategorySummary:
     findings: int
     related: int
     findings_by_kind: dict[str, int]
+    findings_new: int
+    findings_repeated: int
+    findings_resolved: int
     verdicts: dict[str, int]
     units: int
     units_failed: tuple[UnitFailure, ...]
@@ -112,6 +129,9 @@ class RunSummary:
             "findings": sum(category.findings for category in categories),
             "related": sum(category.related for category in categories),
             "findings_by_kind": _add(category.findings_by_kind for category in categories),
+            "findings_new": sum(category.findings_new for category in categories),
+            "findings_repeated": sum(category.findings_repeated for category in categories),
+            "findings_resolved": sum(category.findings_resolved for category in categories),
             "verdicts": _add(category.verdicts for category in categories),
             "units": sum(category.units for category in categories),
             "units_failed": [str(failure) for failure in self.units_failed],
@@ -160,6 +180,10 @@ def render_text(run: RunSummary) -> str:
     for title, counts in (
         ("images of this run that failed, by reason", totals["failed_by_reason"]),
         ("findings of the whole categories, by kind", totals["findings_by_kind"]),
+        (
+            "findings and related pictures, against what the run found",
+            {name: totals[f"findings_{name}"] for name in ("new", "repeated", "resolved")},
+        ),
         ("verdicts of the whole categories", totals["verdicts"]),
     ):
         console.print(f"{title}: {_list_counts(counts)}", markup=False)
@@ -182,7 +206,7 @@ def _category_table(run: RunSummary) -> Table:
         box=box.ASCII2, title=Text(f"Run {run.run_id}, scope {run.scope}"), title_justify="left"
     )
     table.add_column("category", overflow="fold")
-    for heading in ("variants", "images", "corrected", "downloaded", "failed", "findings", "short"):
+    for heading in _COUNTED:
         table.add_column(heading, justify="right")
     for category in run.categories:
         table.add_row(
@@ -193,6 +217,9 @@ def _category_table(run: RunSummary) -> Table:
             f"{category.downloaded}",
             f"{sum(category.failed_by_reason.values())}",
             f"{category.findings}",
+            f"{category.findings_new}",
+            f"{category.findings_repeated}",
+            f"{category.findings_resolved}",
             f"{sum(n for verdict, n in category.verdicts.items() if verdict.startswith('short'))}",
         )
     return table

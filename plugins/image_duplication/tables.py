@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from image_duplication.errors import SchemaError
@@ -218,6 +219,27 @@ ARCHIVE_MANIFEST = pa.schema(
     ]
 )
 
+FOUND_FINDINGS = pa.schema(
+    [
+        ("variant_id", pa.string()),
+        ("seller_id", pa.string()),
+        ("finding_digest", pa.binary(16)),  # of variant, relation and unordered content hashes
+    ]
+)
+
+SETTLED_VARIANTS = pa.schema([("variant_id", pa.string())])
+
+CHANGES = pa.schema(
+    [
+        ("category_id", pa.int64()),
+        ("seller_id", pa.string()),
+        ("new", pa.int64()),
+        ("repeated", pa.int64()),
+        ("resolved", pa.int64()),
+    ]
+)
+"""Findings of one run against the state that it found, by category and seller."""
+
 
 def check_schema(found: pa.Schema, declared: pa.Schema, what: str) -> None:
     """Raise SchemaError naming the first column that differs from the declared schema."""
@@ -345,15 +367,43 @@ def read_state(storage: Storage, key: str, schema: pa.Schema) -> Iterator[tuple[
     return _group_by_variant(_read_state_rows(storage, key, schema))
 
 
+def read_state_tables(
+    storage: Storage, key: str, schema: pa.Schema, variant_ids: pa.Array
+) -> Iterator[pa.Table]:
+    """The state of some variants by row groups, with the tolerance of `read_state`, by column."""
+    with storage.reading(key) as source:
+        file = _open_parquet(source, key)
+        known = _known_columns(file, schema)
+        for number in range(file.num_row_groups if "variant_id" in known else 0):
+            # A state may be many times larger than what is asked for: first its ids alone.
+            ids = file.read_row_group(number, columns=["variant_id"])["variant_id"]
+            is_asked_for = pc.is_in(ids, value_set=variant_ids)
+            if pc.any(is_asked_for).as_py():
+                found = file.read_row_group(number, columns=known).filter(is_asked_for)
+                yield pa.table(
+                    [
+                        found[field.name]
+                        if field.name in known
+                        else pa.nulls(found.num_rows, field.type)
+                        for field in schema
+                    ],
+                    schema=schema,
+                )
+
+
+def _known_columns(file: pq.ParquetFile, schema: pa.Schema) -> list[str]:
+    found = file.schema_arrow
+    return [
+        field.name
+        for field in schema
+        if field.name in found.names and found.field(field.name).type == field.type
+    ]
+
+
 def _read_state_rows(storage: Storage, key: str, schema: pa.Schema) -> Iterator[Row]:
     with storage.reading(key) as source:
         file = _open_parquet(source, key)
-        found = file.schema_arrow
-        known = [
-            field.name
-            for field in schema
-            if field.name in found.names and found.field(field.name).type == field.type
-        ]
+        known = _known_columns(file, schema)
         for number in range(file.num_row_groups):
             for row in file.read_row_group(number, columns=known).to_pylist():
                 yield {name: row.get(name) for name in schema.names}

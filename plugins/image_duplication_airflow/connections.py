@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError
+from airflow.sdk import BaseHook, conf
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowNotFoundException,
+    AirflowRuntimeError,
+)
 
 from image_duplication.errors import ConfigurationError
 from image_duplication.queries import Source
 from image_duplication.settings import Settings
+from image_duplication.store.database import Store
 
 SOURCE_CONNECTION = "gem_staging"
+STORE_CONNECTION = "image_duplication_store"
+EMBEDDED_STORE = "store/store.db"
+"""Below the storage root."""
+
+_LOCAL_EXECUTORS = frozenset({"LocalExecutor"})
 
 
 def open_source(settings: Settings) -> Source:
@@ -17,23 +27,66 @@ def open_source(settings: Settings) -> Source:
 
     Raises ConfigurationError when the connection is not defined or gives no database address.
     """
-    try:
-        hook = BaseHook.get_connection(SOURCE_CONNECTION).get_hook()
-        url = hook.get_uri()
-    except (AirflowException, AirflowRuntimeError) as error:
-        raise ConfigurationError(
-            f"connection {SOURCE_CONNECTION!r} cannot be read: {error}. Expected: defined, and of "
-            f"type mysql or sqlite, e.g. AIRFLOW_CONN_{SOURCE_CONNECTION.upper()}="
-            "mysql://user:password@host/gem_staging"
-        ) from error
-    except (AttributeError, TypeError, ValueError, ImportError) as error:
-        raise ConfigurationError(
-            f"connection {SOURCE_CONNECTION!r} gives no database address: {error}; expected type "
-            "mysql or sqlite, and extras that the driver knows"
-        ) from error
     return Source(
         SOURCE_CONNECTION,
-        url,
+        _read_url(SOURCE_CONNECTION),
         settings.include / "sql",
         fetch_rows=settings.source.fetch_rows,
     )
+
+
+def open_store(settings: Settings) -> Store:
+    """The store of leases, decisions and records, to be used as a context manager.
+
+    Where its connection is not defined, an SQLite file below a local storage root. Raises
+    ConfigurationError where tasks run on several machines, which cannot share such a file.
+    """
+    url = _read_url(STORE_CONNECTION) if _is_defined(STORE_CONNECTION) else _embedded_url(settings)
+    executor = conf.get("core", "executor")
+    if url.startswith("sqlite") and not _LOCAL_EXECUTORS.issuperset(_executor_names(executor)):
+        raise ConfigurationError(
+            f"connection {STORE_CONNECTION!r} is an SQLite file, which workers of {executor!r} do "
+            f"not share; expected AIRFLOW_CONN_{STORE_CONNECTION.upper()}="
+            "mysql://user:password@host/database"
+        )
+    return Store(STORE_CONNECTION, url)
+
+
+def _executor_names(executor: str) -> list[str]:
+    """The classes of `core.executor`: several, each perhaps with an alias or a team before it."""
+    return [name.rpartition(":")[2].rpartition(".")[2] for name in executor.split(",")]
+
+
+def _embedded_url(settings: Settings) -> str:
+    root = settings.storage_root.removeprefix("file://")
+    if "://" in root:
+        raise ConfigurationError(
+            f"connection {STORE_CONNECTION!r} is not defined, and the storage root {root!r} is no "
+            f"local folder to keep it in; set AIRFLOW_CONN_{STORE_CONNECTION.upper()}="
+            "mysql://user:password@host/database"
+        )
+    return f"sqlite:///{root}/{EMBEDDED_STORE}"
+
+
+def _is_defined(name: str) -> bool:
+    try:
+        BaseHook.get_connection(name)
+    except AirflowNotFoundException:
+        return False
+    return True
+
+
+def _read_url(name: str) -> str:
+    try:
+        return str(BaseHook.get_connection(name).get_hook().get_uri())
+    except (AirflowException, AirflowRuntimeError) as error:
+        raise ConfigurationError(
+            f"connection {name!r} cannot be read: {error}. Expected: defined, and of "
+            f"type mysql or sqlite, e.g. AIRFLOW_CONN_{name.upper()}="
+            "mysql://user:password@host/database"
+        ) from error
+    except (AttributeError, TypeError, ValueError, ImportError) as error:
+        raise ConfigurationError(
+            f"connection {name!r} gives no database address: {error}; expected type "
+            "mysql or sqlite, and extras that the driver knows"
+        ) from error

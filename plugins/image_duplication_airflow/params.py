@@ -9,7 +9,7 @@ from typing import Any
 from airflow.sdk import Param
 
 from image_duplication.errors import ConfigurationError
-from image_duplication.records import Engine, Scope
+from image_duplication.records import Engine, Scope, Selection
 from image_duplication.settings import Settings, load_settings
 
 # Null means the value of the settings, which are not read when the DAG file is parsed.
@@ -101,8 +101,7 @@ class RunChoices:
     """A run's parameters, checked; `settings` has the run's own values in place."""
 
     settings: Settings
-    category_ids: tuple[int, ...] | None
-    scope: Scope
+    selection: Selection
     plan_only: bool
     take_new_snapshot: bool
 
@@ -125,8 +124,10 @@ def read_choices(params: Mapping[str, Any]) -> RunChoices:
     chosen = params.get("category_ids")
     return RunChoices(
         settings=load_settings(overrides),
-        category_ids=tuple(chosen) if chosen else None,
-        scope=Scope(params.get("scope", Scope.CHANGED)),
+        selection=Selection(
+            category_ids=tuple(chosen) if chosen else None,
+            scope=Scope(params.get("scope", Scope.CHANGED)),
+        ),
         plan_only=bool(params.get("plan_only", False)),
         take_new_snapshot=bool(params.get("take_new_snapshot", False)),
     )

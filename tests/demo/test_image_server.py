@@ -104,6 +104,16 @@ def test_server_answers_200_when_the_validator_is_another(server: RunningImageSe
     assert get(server, "/a.jpg", **{"If-Modified-Since": old}).status_code == 200
 
 
+def test_server_heeds_the_etag_before_the_date(server: RunningImageServer) -> None:
+    known = get(server, "/a.jpg").headers
+    date = known["Last-Modified"]
+    both = {"If-None-Match": '"other"', "If-Modified-Since": date}
+    assert get(server, "/a.jpg", **both).status_code == 200
+    old = "Mon, 01 Jan 2001 00:00:00 GMT"
+    both = {"If-None-Match": known["ETag"], "If-Modified-Since": old}
+    assert get(server, "/a.jpg", **both).status_code == 304
+
+
 def test_server_gives_the_new_file_when_it_changes(
     server: RunningImageServer, folder: Path
 ) -> None:
@@ -192,15 +202,19 @@ def test_server_answers_head_without_a_body(server: RunningImageServer) -> None:
 def test_server_logs_each_answer_within_a_second(server: RunningImageServer) -> None:
     assert server.log_path is not None
     before_s = time.monotonic()
-    get(server, "/a.jpg?logged=1")
+    known = get(server, "/a.jpg?logged=1").headers["ETag"]
+    get(server, "/a.jpg?logged=1", **{"If-None-Match": known})
     limit_s = time.monotonic() + 1.5
     found: list[str] = []
-    while not found and time.monotonic() < limit_s:
+    while len(found) < 2 and time.monotonic() < limit_s:
         lines = server.log_path.read_text(encoding="utf-8").splitlines()
         found = [line for line in lines if "logged=1" in line]
         time.sleep(0.05)
-    moment, target, status = found[0].split()
-    assert (target, status) == ("/a.jpg?logged=1", "200")
+    assert [line.split()[1:] for line in found] == [
+        ["/a.jpg?logged=1", "200"],
+        ["/a.jpg?logged=1", "304"],
+    ]
+    moment = found[0].split()[0]
     assert before_s <= float(moment) <= time.monotonic()
 
 

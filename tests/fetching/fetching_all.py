@@ -43,8 +43,15 @@ def fetch_all(
     root: Path, urls: Sequence[str], settings: Settings, *, resolver: Resolver = look_up
 ) -> list[Fetched]:
     """The outcomes, by URL."""
-    order = WorkOrder(str(root), "run", settings.urls, settings.download, resolver)
     wanted = [Wanted(number, 1, "v", f"i{number}", url) for number, url in enumerate(urls)]
+    return fetch_wanted(root, wanted, settings, resolver=resolver)
+
+
+def fetch_wanted(
+    root: Path, wanted: Sequence[Wanted], settings: Settings, *, resolver: Resolver = look_up
+) -> list[Fetched]:
+    """The outcomes, by number."""
+    order = WorkOrder(str(root), "run", settings.urls, settings.download, resolver)
     outcomes: dict[int, Fetched] = {}
     ends_at = time.monotonic() + LIMIT_S
     with Crew(order, images=len(wanted)) as crew:

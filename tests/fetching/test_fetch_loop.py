@@ -15,14 +15,15 @@ import pytest
 from image_duplication import pictures
 from image_duplication.errors import StorageError
 from image_duplication.fetching.addresses import look_up
-from image_duplication.fetching.fetch_loop import Fetched
+from image_duplication.fetching.fetch_loop import Fetched, Wanted
 from image_duplication.records import ReasonCode
 from tests.fetching import drawing
-from tests.fetching.fetching_all import fetch_all, quick_settings
+from tests.fetching.fetching_all import fetch_all, fetch_wanted, quick_settings
 from tests.fetching.hostile_server import Answering, Handler, HostileServer, in_turn, says
 
 JPEG = drawing.encoded("JPEG")
 PNG = drawing.encoded("PNG")
+LONG_AGO = "Mon, 01 Jan 2001 00:00:00 GMT"
 
 
 @pytest.fixture
@@ -43,6 +44,104 @@ def fetch_one(
     return fetch_all(tmp_path, [server.url("/x.jpg")], quick_settings(download), resolver=resolver)[
         0
     ]
+
+
+# A known picture --------------------------------------------------------------------------------
+
+
+def fetch_known(
+    server: HostileServer,
+    tmp_path: Path,
+    *,
+    etag: str | None = '"v1"',
+    last_modified: str | None = None,
+    **download: Any,
+) -> Fetched:
+    url = server.url("/x.jpg")
+    wanted = Wanted(0, 1, "v", "i0", url, etag=etag, last_modified=last_modified)
+    return fetch_wanted(tmp_path, [wanted], quick_settings(download))[0]
+
+
+def conditions(server: HostileServer) -> list[dict[str, str]]:
+    return [
+        {name: value for name, value in request.headers.items() if name.startswith("If-")}
+        for request in server.requests
+    ]
+
+
+def stored_files(tmp_path: Path) -> list[Path]:
+    return [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("etag", "last_modified", "condition"),
+    [
+        ('"v1"', LONG_AGO, {"If-None-Match": '"v1"'}),
+        (None, LONG_AGO, {"If-Modified-Since": LONG_AGO}),
+    ],
+    ids=["etag", "last-modified"],
+)
+def test_fetch_of_a_known_picture_stores_nothing_when_it_is_unchanged(
+    server: HostileServer,
+    tmp_path: Path,
+    etag: str | None,
+    last_modified: str | None,
+    condition: dict[str, str],
+) -> None:
+    server.otherwise = says(status=304, ETag='W/"v2"')
+    fetched = fetch_known(server, tmp_path, etag=etag, last_modified=last_modified)
+    assert (fetched.is_unchanged, fetched.reason_code, fetched.http_status) == (True, None, 304)
+    assert (fetched.requests, fetched.attempts) == (1, 1)
+    assert (fetched.etag, fetched.last_modified) == ('W/"v2"', None)
+    assert (fetched.content_sha256, fetched.size_bytes) == (None, None)
+    assert conditions(server) == [condition]
+    assert stored_files(tmp_path) == []
+
+
+def test_fetch_of_a_known_picture_takes_the_new_one(server: HostileServer, tmp_path: Path) -> None:
+    server.otherwise = says(JPEG, ETag='"v2"')
+    fetched = fetch_known(server, tmp_path)
+    assert (fetched.is_unchanged, fetched.etag) == (False, '"v2"')
+    assert fetched.content_sha256 == hashlib.sha256(JPEG).hexdigest()
+    assert len(stored_files(tmp_path)) == 1
+
+
+def test_fetch_of_a_known_picture_keeps_its_condition_in_another_attempt(
+    server: HostileServer, tmp_path: Path
+) -> None:
+    server.otherwise = in_turn(says(status=503), says(status=304))
+    fetched = fetch_known(server, tmp_path)
+    assert (fetched.is_unchanged, fetched.requests) == (True, 2)
+    assert conditions(server) == [{"If-None-Match": '"v1"'}] * 2
+
+
+def test_fetch_keeps_its_connection_after_304(server: HostileServer, tmp_path: Path) -> None:
+    server.otherwise = says(status=304)
+    wanted = [Wanted(n, 1, "v", f"i{n}", server.url(f"/{n}"), etag='"v"') for n in range(20)]
+    settings = quick_settings({"in_flight": 1})
+    assert all(done.is_unchanged for done in fetch_wanted(tmp_path, wanted, settings))
+    assert len({request.connection for request in server.requests}) == 1
+
+
+def test_fetch_believes_no_304_that_it_did_not_ask_for(
+    server: HostileServer, tmp_path: Path
+) -> None:
+    fetched = fetch_one(server, tmp_path, says(status=304, ETag='"v1"'))
+    assert (fetched.is_unchanged, fetched.reason_code) == (False, "refused_by_server")
+    assert (fetched.http_status, fetched.etag) == (304, None)
+
+
+@pytest.mark.parametrize("last", [200, 304])
+def test_fetch_of_a_known_picture_asks_without_condition_after_a_redirect(
+    server: HostileServer, tmp_path: Path, last: int
+) -> None:
+    server.routes["/x.jpg"] = says(status=302, Location="/y.jpg")
+    server.routes["/y.jpg"] = says(JPEG if last == 200 else b"", status=last, ETag='"v1"')
+    fetched = fetch_known(server, tmp_path)
+    assert conditions(server) == [{"If-None-Match": '"v1"'}, {}]
+    assert fetched.reason_code == (None if last == 200 else "refused_by_server")
+    # Validators of another URL would be a false condition for this one.
+    assert (fetched.is_unchanged, fetched.etag) == (False, None)
 
 
 # A picture --------------------------------------------------------------------------------------

@@ -10,13 +10,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from image_duplication.fetching.targets import Targets
+from image_duplication.fetching.targets import Targets, condition_of
 from image_duplication.fetching.transport import Answer, Line, Transport, read_retry_after
 from image_duplication.records import ReasonCode
 from tests.fetching import drawing
 from tests.fetching.fetching_all import quick_settings
 from tests.fetching.hostile_server import HostileServer, says
 
+LONG_AGO = "Mon, 01 Jan 2001 00:00:00 GMT"
 NOW = datetime(2026, 1, 5, 10, 0, 0, tzinfo=UTC)
 
 
@@ -107,6 +108,39 @@ def test_transport_refuses_a_wrong_certificate(
     answer, _ = get_encrypted(certificate, host, certificate if is_trusted else None)
     assert (answer.reason, answer.http_status) == (ReasonCode.CONNECTION_FAILED, None)
     assert "certificate verify failed" in answer.detail.lower()
+
+
+@pytest.mark.parametrize(
+    ("etag", "last_modified", "condition"),
+    [
+        pytest.param('"v1"', LONG_AGO, {"If-None-Match": '"v1"'}, id="etag-first"),
+        pytest.param('W/"v1"', None, {"If-None-Match": 'W/"v1"'}, id="weak-etag"),
+        pytest.param('"caf\xe9"', None, {"If-None-Match": '"caf\xe9"'}, id="latin-etag"),
+        pytest.param(None, LONG_AGO, {"If-Modified-Since": LONG_AGO}, id="date-only"),
+        pytest.param("*", LONG_AGO, {"If-Modified-Since": LONG_AGO}, id="etag-that-matches-all"),
+        pytest.param('"a", "b"', None, {}, id="list-of-etags"),
+        pytest.param('"a"\r\nHost: other.example', None, {}, id="etag-with-a-header"),
+        pytest.param('"v\u0935"', None, {}, id="etag-that-no-header-takes"),
+        pytest.param("", "", {}, id="empty"),
+        pytest.param(None, "Mon\r\n X: y", {}, id="date-with-a-header"),
+        pytest.param(None, None, {}, id="none"),
+    ],
+)
+def test_condition_is_made_of_what_a_host_may_give(
+    etag: str | None, last_modified: str | None, condition: dict[str, str]
+) -> None:
+    assert condition_of(etag, last_modified) == condition
+
+
+def test_targets_set_no_condition_for_a_redirect() -> None:
+    targets = Targets(quick_settings().urls, {"Accept": "image/*"})
+    conditional = targets.first("https://127.0.0.1/a.jpg", {"If-None-Match": '"v1"'})
+    assert conditional.is_conditional
+    assert dict(conditional.request.headers) == {"Accept": "image/*", "If-None-Match": '"v1"'}
+    for location in ("b.jpg", "a.jpg", "https://127.0.0.1:444/a.jpg"):
+        following = targets.next(conditional, location)
+        assert not following.is_conditional
+        assert dict(following.request.headers) == {"Accept": "image/*"}
 
 
 def test_targets_refuse_a_redirect_from_https_to_http() -> None:

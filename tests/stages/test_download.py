@@ -125,6 +125,9 @@ def test_download_gives_every_row_in_order(storage: Storage, server: HostileServ
         "downloaded": 2,
         "failed": 1,
         "reused": 0,
+        "unchanged": 0,
+        "revalidated": 0,
+        "kept": 0,
         "requests": 3,
         "bytes": 2 * len(JPEG),
     }

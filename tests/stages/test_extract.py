@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from image_duplication import layout
 from image_duplication.errors import MissingArtefactError, SourceContractError
 from image_duplication.plans import read_plan
-from image_duplication.records import ReasonCode, StageReport, Status
+from image_duplication.records import ReasonCode, Selection, StageReport, Status
 from image_duplication.settings import Settings, load_settings
 from image_duplication.stages.extract import extract_images
 from image_duplication.stages.plan import plan_work
@@ -43,7 +43,7 @@ def extractor(storage: Storage, database: SourceDatabase) -> Extractor:
     def extract_all(overrides: dict[str, Any] | None = None) -> list[Row]:
         settings = load_settings(overrides)
         with database.source() as source:
-            plan = plan_work(storage, settings, source, run_id=RUN)
+            plan = plan_work(storage, settings, source, run_id=RUN, selection=Selection())
             for unit_id in plan.unit_ids:
                 extract_images(storage, settings, source, run_id=RUN, unit_id=unit_id)
         return [row for unit_id in plan.unit_ids for row in extracted(storage, unit_id)]
@@ -362,7 +362,7 @@ def test_only_variants_of_the_unit_are_extracted(
 ) -> None:
     database.add_variants(4, 1)
     with database.source() as source:
-        plan_work(storage, settings, source, run_id=RUN)
+        plan_work(storage, settings, source, run_id=RUN, selection=Selection())
     # One that came after the plan, within the unit's range.
     database.execute("UPDATE inb_variants SET variant_id = 700009 WHERE variant_id = 700004")
     database.add_variant(700004, product_url="new")

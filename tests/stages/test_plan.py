@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ from image_duplication.errors import (
     MissingArtefactError,
 )
 from image_duplication.judgement_versions import feature_version
-from image_duplication.plans import Plan, read_plan, read_unit
-from image_duplication.records import ReasonCode, Scope
+from image_duplication.plans import Plan, lead_run_id, read_plan, read_unit
+from image_duplication.records import ReasonCode, Scope, Selection
 from image_duplication.settings import INCLUDE_VARIABLE, Settings, load_settings
 from image_duplication.stages.plan import describe_plan, plan_work
 from image_duplication.storage import Storage
@@ -58,9 +59,9 @@ def planner(storage: Storage, database: SourceDatabase) -> Planner:
     def plan_it(plan_settings: dict[str, Any] | None = None, **choices: Any) -> Plan:
         settings = load_settings({"plan": plan_settings or {}})
         with database.source() as source:
-            return plan_work(
-                storage, settings, source, **({"run_id": RUN, "now": lambda: NOON} | choices)
-            )
+            selected = {f.name: choices.pop(f.name) for f in fields(Selection) if f.name in choices}
+            asked = {"run_id": RUN, "now": lambda: NOON, "selection": Selection(**selected)}
+            return plan_work(storage, settings, source, **(asked | choices))
 
     return plan_it
 
@@ -739,3 +740,102 @@ def test_description_names_variants_that_left(
     text = describe_plan(plan_on_sqlite(), settings, storage)
 
     assert "7 Category 7: 0 of 1 variants due, 0 of 1 images, 0 unit(s), 1 variant(s) left" in text
+
+
+# Backfills --------------------------------------------------------------------------------------
+
+
+def at(year: int, month: int, day: int, *clock: int) -> datetime:
+    """A moment as the tables have it, without a zone."""
+    return datetime(year, month, day, *clock)  # noqa: DTZ001
+
+
+WEEK = (datetime(2024, 3, 24, 2, tzinfo=UTC), datetime(2024, 3, 31, 2, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("updated_at", "is_due"),
+    [
+        (at(2024, 3, 24, 2), True),
+        (at(2024, 3, 27, 12), True),
+        (at(2024, 3, 24, 1, 59, 59), False),
+        (at(2024, 3, 31, 2), False),
+        (None, False),
+    ],
+    ids=["its first moment", "within", "before", "its end", "never"],
+)
+def test_interval_takes_the_variants_that_changed_within_it(
+    plan: Planner, storage: Storage, database: SourceDatabase, updated_at: Any, is_due: bool
+) -> None:
+    database.add_variant(1)
+    database.add_image(1, "o1", updated_at=at(2020, 1, 1))
+    database.add_variant(2)
+    database.add_image(2, "a1", updated_at=at(2020, 1, 1))
+    database.add_image(2, "a2", updated_at=updated_at)
+
+    made = plan(updated_within=WEEK)
+
+    reasons = {v: row["due_reason"] for v, row in planned(storage).items()}
+    assert reasons == {"1": None, "2": "updated" if is_due else None}
+    # A due variant is judged with all of its images.
+    assert [category.images_due for category in made.categories] == [2 if is_due else 0]
+
+
+@pytest.mark.parametrize(
+    ("updated_at", "is_due"),
+    [(at(2024, 3, 24, 7, 30), True), (at(2024, 3, 24, 7, 29), False)],
+    ids=["at its start in Kolkata", "a minute before"],
+)
+def test_interval_is_compared_on_the_source_s_own_clock(
+    plan: Planner,
+    database: SourceDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    updated_at: datetime,
+    is_due: bool,
+) -> None:
+    database.add_variant(1)
+    database.add_image(1, "i", updated_at=updated_at)
+
+    monkeypatch.setenv("IMAGE_DUPLICATION__SOURCE__TIMEZONE", "Asia/Kolkata")
+
+    made = plan(updated_within=WEEK)
+
+    assert [category.variants_due for category in made.categories] == [int(is_due)]
+
+
+def test_interval_takes_what_was_judged_already_and_leaves_what_is_new(
+    plan: Planner, storage: Storage, settings: Settings, database: SourceDatabase
+) -> None:
+    database.add_variant(1)
+    database.add_image(1, "i", updated_at=at(2024, 3, 27))
+    database.add_variant(2)
+    database.add_image(2, "n", updated_at=at(2024, 4, 1))
+    plan()
+    remember_verdicts(storage, settings, [planned(storage)["1"]])
+
+    plan(run_id="backfill", updated_within=WEEK)
+
+    reasons = {v: r["due_reason"] for v, r in planned(storage, run_id="backfill").items()}
+    assert reasons == {"1": "updated", "2": None}
+
+
+def test_plan_keeps_its_interval_and_says_it(
+    plan: Planner, storage: Storage, settings: Settings, database: SourceDatabase
+) -> None:
+    database.add_variants(1, 1)
+
+    made = plan(updated_within=WEEK)
+
+    assert read_plan(storage, RUN) == made
+    assert made.updated_within == WEEK
+    said = describe_plan(made, settings, storage)
+    assert "updated from 2024-03-24 02:00 to 2024-03-31 02:00 UTC" in said
+
+
+def test_sibling_run_knows_the_run_that_planned_it(plan: Planner, database: SourceDatabase) -> None:
+    database.add_variants(2, 1)
+
+    made = plan({"part_size_images": 1, "max_units_per_run": 1})
+
+    assert [lead_run_id(sibling) for sibling in made.sibling_run_ids] == [RUN]
+    assert lead_run_id(RUN) == RUN

@@ -6,10 +6,13 @@ import contextlib
 import csv
 import hashlib
 import io
+import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from image_duplication import layout
@@ -21,7 +24,7 @@ from image_duplication.stages import publish
 from image_duplication.stages.publish import publish_run
 from image_duplication.storage import Storage
 from image_duplication.summary import RunSummary
-from image_duplication.tables import FINDINGS, JUDGED, VERDICTS, Row, read_rows
+from image_duplication.tables import CHANGES, FINDINGS, JUDGED, VERDICTS, Row, read_rows
 from image_duplication.units import STAGES
 from tests.judged_rows import (
     NOON,
@@ -105,6 +108,10 @@ class Runs:
         content = self.storage.read_bytes(key)
         assert content.startswith(b"\xef\xbb\xbf")
         return list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+
+    def changes(self, run_id: str) -> list[tuple[int, str | None, int, int, int]]:
+        rows = read_rows(self.storage, layout.run_changes(run_id, "parquet"), CHANGES)
+        return [tuple(row.values()) for row in rows]
 
     def files(self) -> dict[str, str]:
         root = Path(self.storage.root)
@@ -315,7 +322,8 @@ def test_publish_can_be_repeated_after_a_kill_at_any_file(
     runs.publish("run 2")
     expected = runs.files()
     write = Storage._writing_local
-    for survivors in range(len(expected) - len(before) + 8):
+    survivors, is_whole = 0, False
+    while not is_whole:
         for path in runs.files():
             if path not in before:
                 Path(runs.storage.root, path).unlink()
@@ -334,8 +342,11 @@ def test_publish_can_be_repeated_after_a_kill_at_any_file(
             patch.setattr(Storage, "_writing_local", die)
             with contextlib.suppress(KeyboardInterrupt):
                 runs.publish("run 2")
+                is_whole = True
         runs.publish("run 2")
         assert runs.files() == expected, f"killed after {survivors} files"
+        survivors += 1
+    assert survivors > len(expected) - len(before)
 
 
 def test_publish_of_an_older_run_takes_no_judgement_back(runs: Runs) -> None:
@@ -749,6 +760,389 @@ def test_publish_lets_no_cell_run(runs: Runs) -> None:
     assert runs.csv("summary")[1][0] == "'@SUM(1)"
 
 
+# Against the state that the run found -----------------------------------------------------------
+
+CHANGED_COLUMNS = ["category_id", "seller_id", "new", "repeated", "resolved"]
+
+
+def sold_by(seller_id: str | None, rows: Variant) -> Variant:
+    return [{**row, "seller_id": seller_id} for row in rows]
+
+
+def publish_a_second_run(runs: Runs) -> RunSummary:
+    """Of four variants with two findings each one is mended, one judged alike, one is gone."""
+    publish_first(runs)
+    later = hours_later(1)
+    runs.prepare(
+        "run 2",
+        {7: ["a", "b", "d", "e"]},
+        Unit("7/1", [compliant("a", later), duplicated("b", later)]),
+        Unit("7/2", [judged_variant("e", [["1", "2", "3"]], source_as_of=later)]),
+        planned_at=later,
+        left={7: 1},
+    )
+    return runs.publish("run 2")
+
+
+def test_changes_of_the_first_run_ever_are_all_new(runs: Runs) -> None:
+    publish_first(runs, ["a", "b"])
+    assert runs.changes("run 1") == [(7, "seller-1", 4, 0, 0)]
+    totals = runs.storage.read_json(layout.run_summary("run 1", "json"))["total"]
+    assert (totals["findings_new"], totals["findings"], totals["related"]) == (4, 2, 2)
+
+
+def test_changes_tell_new_repeated_and_resolved_findings_apart(runs: Runs) -> None:
+    (category,) = publish_a_second_run(runs).categories
+    # New are those of e, repeated those of b and of d, resolved those of a and of the gone c.
+    assert runs.changes("run 2") == [(7, "seller-1", 2, 4, 4)]
+    assert (
+        category.findings_new,
+        category.findings_repeated,
+        category.findings_resolved,
+    ) == (2, 4, 4)
+    assert len(runs.rows("findings")) == 2 + 4
+    text = runs.storage.read_bytes(layout.run_summary("run 2", "txt")).decode()
+    assert "against what the run found: new 2, repeated 4, resolved 4" in text
+
+
+def test_changes_are_counted_per_category_and_seller(runs: Runs) -> None:
+    runs.prepare(
+        "run 1",
+        {8: ["x"], 7: ["a", "b", "c", "d"]},
+        Unit("8/1", [judged_variant("x", [["1", "2"]], category_id=8)]),
+        Unit("7/1", [sold_by("two", duplicated("a")), sold_by("one", duplicated("b"))]),
+        Unit("7/2", [sold_by(None, duplicated("c")), sold_by("none found", compliant("d"))]),
+    )
+    run = runs.publish("run 1")
+    assert runs.changes("run 1") == [
+        (8, "seller-1", 1, 0, 0),
+        (7, None, 2, 0, 0),
+        (7, "one", 2, 0, 0),
+        (7, "two", 2, 0, 0),
+    ]
+    assert [category.findings_new for category in run.categories] == [1, 6]
+    assert run.totals()["findings_new"] == 7
+
+
+def test_changes_csv_says_what_the_parquet_says_and_lets_no_cell_run(runs: Runs) -> None:
+    hostile = '=HYPERLINK("http://127.0.0.1")\r\n'
+    sellers = [hostile, None, "@SUM(1)", "-1", "विक्रेता", ""]
+    variants = [sold_by(s, duplicated(f"v{n}")) for n, s in enumerate(sellers)]
+    runs.prepare("run 1", {7: [f"v{n}" for n in range(6)]}, Unit("7/1", variants))
+    runs.publish("run 1")
+    content = runs.storage.read_bytes(layout.run_changes("run 1", "csv")).decode("utf-8")
+    assert content.startswith("\ufeff")
+    header, *rows = csv.reader(io.StringIO(content.removeprefix("\ufeff"), newline=""))
+    assert header == CHANGED_COLUMNS
+    assert sorted(row[1] for row in rows) == sorted(
+        ["'" + hostile, "", "'@SUM(1)", "'-1", "विक्रेता", ""]
+    )
+    assert [row[2:] for row in rows] == [["2", "0", "0"]] * 6
+    assert {seller_id for _, seller_id, *_ in runs.changes("run 1")} == set(sellers)
+
+
+def test_changes_of_a_finding_follow_the_pictures_not_their_order_or_ids(runs: Runs) -> None:
+    first = judged_variant("a", [["1", "2"]])
+    runs.prepare("run 1", {7: ["a"]}, Unit("7/1", [first]))
+    runs.publish("run 1")
+    later = hours_later(1)
+    one, two = judged_variant("a", [["1", "2"]], source_as_of=later)
+    swapped = [
+        {**one, "content_sha256": two["content_sha256"]},
+        {**two, "content_sha256": one["content_sha256"]},
+    ]
+    runs.prepare("run 2", {7: ["a"]}, Unit("7/1", [swapped]), planned_at=later)
+    runs.publish("run 2")
+    assert runs.changes("run 2") == [(7, "seller-1", 0, 1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("groups", "related"),
+    [([["1"], ["2"]], [("1", "2")]), ([["1", "3"]], [])],
+    ids=["relation", "picture"],
+)
+def test_changes_take_another_relation_or_picture_for_another_finding(
+    runs: Runs, groups: list[list[str]], related: list[tuple[str, str]]
+) -> None:
+    runs.prepare("run 1", {7: ["a"]}, Unit("7/1", [judged_variant("a", [["1", "2"]])]))
+    runs.publish("run 1")
+    later = hours_later(1)
+    rows = judged_variant("a", groups, related=related, source_as_of=later)
+    runs.prepare("run 2", {7: ["a"]}, Unit("7/1", [rows]), planned_at=later)
+    runs.publish("run 2")
+    assert runs.changes("run 2") == [(7, "seller-1", 1, 0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [("123", "12", (0, 1, 1)), ("12", "123", (1, 1, 0)), ("123", "123", (0, 2, 0))],
+    ids=["removed", "added", "kept"],
+)
+def test_changes_count_copies_of_one_file_one_against_one(
+    runs: Runs, before: str, after: str, expected: tuple[int, int, int]
+) -> None:
+    def copies(image_ids: str, as_of: datetime) -> Variant:
+        rows = judged_variant("a", [list(image_ids)], source_as_of=as_of)
+        return [{**row, "content_sha256": rows[0]["content_sha256"]} for row in rows]
+
+    later = hours_later(1)
+    runs.prepare("run 1", {7: ["a"]}, Unit("7/1", [copies(before, NOON)]))
+    runs.publish("run 1")
+    runs.prepare("run 2", {7: ["a"]}, Unit("7/1", [copies(after, later)]), planned_at=later)
+    runs.publish("run 2")
+    assert runs.changes("run 2") == [(7, "seller-1", *expected)]
+
+
+def test_changes_resolve_for_the_seller_who_had_it_and_find_for_the_one_who_has(
+    runs: Runs,
+) -> None:
+    rows = sold_by("old", judged_variant("a", [["1", "2"], ["3", "4"]]))
+    runs.prepare("run 1", {7: ["a"]}, Unit("7/1", [rows]))
+    runs.publish("run 1")
+    later = hours_later(1)
+    rows = sold_by("now", judged_variant("a", [["1", "2"], ["3", "5"]], source_as_of=later))
+    runs.prepare("run 2", {7: ["a"]}, Unit("7/1", [rows]), planned_at=later)
+    runs.publish("run 2")
+    assert runs.changes("run 2") == [(7, "now", 1, 1, 0), (7, "old", 0, 0, 1)]
+
+
+def test_changes_of_a_category_with_nothing_due_are_all_repeated(runs: Runs) -> None:
+    publish_first(runs, ["a", "b"])
+    runs.prepare("run 2", {7: ["a", "b"]}, planned_at=hours_later(1))
+    runs.publish("run 2")
+    assert runs.changes("run 2") == [(7, "seller-1", 0, 4, 0)]
+
+
+def test_changes_of_a_run_without_findings_are_no_rows(runs: Runs) -> None:
+    runs.prepare("run 1", {7: ["a"], 8: []}, Unit("7/1", [compliant("a")]))
+    runs.publish("run 1")
+    assert runs.changes("run 1") == []
+    content = runs.storage.read_bytes(layout.run_changes("run 1", "csv")).decode("utf-8-sig")
+    assert content == ",".join(CHANGED_COLUMNS) + "\r\n"
+
+
+def test_changes_resolve_nothing_of_a_unit_that_failed(runs: Runs) -> None:
+    publish_first(runs)
+    later = hours_later(1)
+    broken = Unit("7/1", [compliant("a", later), compliant("b", later)], finished=DETECTED)
+    whole = Unit("7/2", [compliant("c", later)])
+    runs.prepare("run 2", {7: ["a", "b", "c"]}, broken, whole, planned_at=later, left={7: 1})
+    with pytest.raises(UnitsFailedError):
+        runs.publish("run 2")
+    assert runs.changes("run 2") == [(7, "seller-1", 0, 4, 4)]
+    # Once it is mended, the run is still compared with what it found at first.
+    mended = Unit("7/1", [compliant("a", later), duplicated("b", later)])
+    finish_unit(runs.storage, runs.settings, "run 2", mended)
+    runs.publish("run 2")
+    assert runs.changes("run 2") == [(7, "seller-1", 0, 2, 6)]
+
+
+def test_changes_resolve_nothing_that_an_outage_of_the_image_host_kept_away(runs: Runs) -> None:
+    publish_first(runs, ["a", "b"])
+    later = hours_later(1)
+    runs.prepare("run 2", {7: ["a", "b"]}, Unit("7/1", [unfetched("a", later)]), planned_at=later)
+    runs.publish("run 2")
+    assert runs.changes("run 2") == [(7, "seller-1", 0, 4, 0)]
+
+
+def test_changes_leave_out_a_category_that_could_not_be_published(runs: Runs) -> None:
+    runs.prepare(
+        "run 1",
+        {7: ["a"], 8: ["x"]},
+        Unit("7/1", [duplicated("a")]),
+        Unit("8/1", [judged_variant("x", [["1", "2"]], category_id=8)]),
+    )
+    runs.storage.delete(layout.unit_file("run 1", "7/1", "findings.parquet"))
+    with pytest.raises(UnitsFailedError, match="category 7"):
+        runs.publish("run 1")
+    assert runs.changes("run 1") == [(8, "seller-1", 1, 0, 0)]
+    finish_unit(runs.storage, runs.settings, "run 1", Unit("7/1", [duplicated("a")]))
+    runs.publish("run 1")
+    assert runs.changes("run 1") == [(7, "seller-1", 2, 0, 0), (8, "seller-1", 1, 0, 0)]
+
+
+def changed_files(runs: Runs, run_id: str) -> list[bytes]:
+    keys = (layout.run_changes(run_id, extension) for extension in ("csv", "parquet"))
+    return [runs.storage.read_bytes(key) for key in keys]
+
+
+def test_changes_are_the_same_when_a_run_is_published_again(runs: Runs) -> None:
+    publish_a_second_run(runs)
+    first = changed_files(runs, "run 2")
+    summary = runs.storage.read_json(layout.run_summary("run 2", "json"))
+    runs.publish("run 2")
+    assert changed_files(runs, "run 2") == first
+    assert runs.storage.read_json(layout.run_summary("run 2", "json")) == summary
+
+
+def test_changes_are_the_same_when_a_run_is_published_again_after_a_newer_one(runs: Runs) -> None:
+    publish_a_second_run(runs)
+    expected = {run_id: changed_files(runs, run_id) for run_id in ("run 1", "run 2")}
+    latest = hours_later(2)
+    # The newer run settles anew all that the second one settled, and what it let be.
+    runs.prepare(
+        "run 3",
+        {7: ["a", "b", "c", "d"]},
+        Unit("7/1", [duplicated(v, latest) for v in "abc"] + [compliant("d", latest)]),
+        planned_at=latest,
+        left={7: 1},
+    )
+    runs.publish("run 3")
+    expected["run 3"] = changed_files(runs, "run 3")
+    # Found b and d alike and e, which is gone; a and c are taken back, so new again.
+    assert runs.changes("run 3") == [(7, "seller-1", 4, 2, 4)]
+    for run_id in ("run 1", "run 2", "run 3", "run 2"):
+        runs.publish(run_id)
+        assert changed_files(runs, run_id) == expected[run_id], run_id
+
+
+def test_changes_of_an_older_run_published_late_are_against_what_it_found(runs: Runs) -> None:
+    variant_ids = ["a", "b", "c"]
+    older = [duplicated(v) for v in variant_ids]
+    runs.prepare("older", {7: variant_ids}, Unit("7/1", older))
+    later = hours_later(1)
+    newer = [compliant("a", later), judged_variant("b", [["1", "2"]], source_as_of=later)]
+    runs.prepare("newer", {7: variant_ids}, Unit("7/1", newer), planned_at=later)
+    runs.publish("newer")
+    assert runs.changes("newer") == [(7, "seller-1", 1, 0, 0)]
+    for _ in range(2):
+        runs.publish("older")
+        # Only c is taken from it: a stays mended, and b stays as the newer run judged it.
+        assert runs.changes("older") == [(7, "seller-1", 2, 1, 0)]
+    assert len(runs.rows("findings")) == 3
+
+
+def test_changes_of_an_older_run_bring_no_departed_variant_back(runs: Runs) -> None:
+    runs.prepare("older", {7: ["a", "b"]}, Unit("7/1", [compliant("a"), duplicated("b")]))
+    later = hours_later(1)
+    runs.prepare("newer", {7: ["a"]}, Unit("7/1", [duplicated("a", later)]), planned_at=later)
+    runs.publish("newer")
+    for _ in range(2):
+        runs.publish("older")
+        assert runs.changes("older") == [(7, "seller-1", 0, 2, 0)]
+
+
+def test_changes_of_sibling_runs_in_one_category_do_not_count_each_other(runs: Runs) -> None:
+    publish_first(runs)
+    later = hours_later(1)
+    active = ["a", "b", "d"]  # c has left, and both plans say so
+    for run_id, unit in (
+        ("lead", Unit("7/1", [compliant("a", later)])),
+        ("sibling", Unit("7/2", [judged_variant("b", [["1", "4"]], source_as_of=later)])),
+    ):
+        runs.prepare(run_id, {7: active}, unit, planned_at=later, left={7: 1})
+    expected = {"lead": (0, 4, 4), "sibling": (1, 2, 2)}
+    for run_id in ("lead", "sibling", "lead", "sibling"):
+        runs.publish(run_id)
+        assert runs.changes(run_id) == [(7, "seller-1", *expected[run_id])]
+
+
+def test_changes_do_not_take_leftovers_of_another_run_for_the_state(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broken run had written the findings of a newcomer, but no verdict for it."""
+    publish_first(runs, ["a"])
+    later, latest = hours_later(1), hours_later(2)
+    runs.prepare("broken", {7: ["a", "b"]}, Unit("7/1", [duplicated("b", later)]), planned_at=later)
+    write = publish.write_rows
+
+    def fail(storage: Storage, key: str, schema: object, rows: object) -> int:
+        if schema is VERDICTS:
+            raise StorageError("the disk is full")
+        return write(storage, key, schema, rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "write_rows", fail)
+        with pytest.raises(StorageError):
+            runs.publish("broken")
+    assert len(runs.rows("findings")) == 4
+    runs.prepare("next", {7: ["a"]}, planned_at=latest)
+    runs.publish("next")
+    assert runs.changes("next") == [(7, "seller-1", 0, 2, 0)]
+    assert len(runs.rows("findings")) == 2
+
+
+def test_changes_follow_the_state_when_a_unit_is_cleared_and_fails(runs: Runs) -> None:
+    """Its earlier judgement by the same run stands in the report, so it is still counted."""
+    publish_first(runs, ["a"])
+    later = hours_later(1)
+    fresh = Unit("7/1", [compliant("a", later), duplicated("b", later)])
+    runs.prepare("run 2", {7: ["a", "b"]}, fresh, planned_at=later)
+    runs.publish("run 2")
+    for stage in STAGES[DETECTED:]:
+        runs.storage.delete(layout.stage_record("run 2", "7/1", stage))
+    with pytest.raises(UnitsFailedError):
+        runs.publish("run 2")
+    assert runs.runs_of_variants() == [("a", "run 2"), ("b", "run 2")]
+    assert runs.changes("run 2") == [(7, "seller-1", 2, 0, 2)]
+
+
+def test_changes_read_a_state_of_an_earlier_release(runs: Runs) -> None:
+    publish_first(runs, ["a", "b"])
+    key = layout.current("findings", 7)
+    with runs.storage.reading(key) as source:
+        older = pq.read_table(source).drop_columns(["sentence", "base_quality_notes"])
+    sink = io.BytesIO()
+    pq.write_table(older, sink)
+    runs.storage.write_bytes(key, sink.getvalue())
+    later = hours_later(1)
+    runs.prepare("run 2", {7: ["a", "b"]}, Unit("7/1", [compliant("a", later)]), planned_at=later)
+    runs.publish("run 2")
+    assert runs.changes("run 2") == [(7, "seller-1", 0, 2, 2)]
+
+
+def drawn_at_random(chance: random.Random, variant_id: str, as_of: datetime) -> Variant:
+    """Up to two findings; images of one id are one picture in every run."""
+    if chance.random() < 0.3:
+        return compliant(variant_id, as_of)
+    one, two, three = chance.sample("12345", 3)
+    related = [(min(two, three), max(two, three))] if chance.random() < 0.5 else []
+    groups = [sorted([one, two]), [three]]
+    return judged_variant(variant_id, groups, related=related, source_as_of=as_of)
+
+
+def count_findings(rows: Sequence[Row]) -> Counter[tuple[str, ...]]:
+    return Counter(
+        (
+            row["variant_id"],
+            row["relation"],
+            min(row["base_sha256"], row["duplicate_sha256"]),
+            max(row["base_sha256"], row["duplicate_sha256"]),
+        )
+        for row in rows
+    )
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_changes_agree_with_the_whole_states_before_and_after_each_run(
+    runs: Runs, seed: int
+) -> None:
+    chance = random.Random(seed)
+    before: Counter[tuple[str, ...]] = Counter()
+    known: set[str] = set()
+    total: Counter[str] = Counter()
+    for number in range(6):
+        run_id, as_of = f"run {number}", hours_later(number)
+        active = sorted(chance.sample("abcdefghij", 7))
+        due = [v for v in active if v not in known or chance.random() < 0.5]
+        drawn = [drawn_at_random(chance, v, as_of) for v in due]
+        units = [Unit("7/1", drawn[:3]), Unit("7/2", drawn[3:])]
+        left = {7: len(known - set(active))}
+        runs.prepare(run_id, {7: active}, *units, planned_at=as_of, left=left)
+        runs.publish(run_id)
+        after = count_findings(runs.rows("findings"))
+        expected = {
+            "new": (after - before).total(),
+            "repeated": (after & before).total(),
+            "resolved": (before - after).total(),
+        }
+        (row,) = read_rows(runs.storage, layout.run_changes(run_id, "parquet"), CHANGES)
+        assert {name: row[name] for name in expected} == expected
+        total.update(expected)
+        before, known = after, set(active)
+    assert min(total[name] for name in ("new", "repeated", "resolved")) > 5
+
+
 # Summary ----------------------------------------------------------------------------------------
 
 
@@ -781,6 +1175,9 @@ def test_publish_summary_adds_up(runs: Runs) -> None:
         "findings": 1,
         "related": 1,
         "findings_by_kind": {"same_picture": 1},
+        "findings_new": 2,
+        "findings_repeated": 0,
+        "findings_resolved": 0,
         "verdicts": {"compliant": 1, "short_by_3": 1, "undecided": 2},
         "units": 3,
         "units_failed": [],

@@ -7,6 +7,7 @@ turns                when a host may be asked
 fetch_loop           many fetches at once, with retries and redirects
 crew                 the loop in this process, or in several
 journal              what an interrupted task had done already
+earlier_outcomes     what earlier runs know of the same pictures
 """
 
 from __future__ import annotations

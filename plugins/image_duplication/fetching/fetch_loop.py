@@ -19,7 +19,7 @@ from image_duplication.fetching.addresses import Resolver, check_addresses
 from image_duplication.fetching.pace import Pace
 from image_duplication.fetching.refusal import Refusal
 from image_duplication.fetching.sniffing import Header, read_header
-from image_duplication.fetching.targets import Target, Targets
+from image_duplication.fetching.targets import Target, Targets, condition_of
 from image_duplication.fetching.transport import Answer, Line, Transport
 from image_duplication.fetching.turns import Turns
 from image_duplication.records import ReasonCode
@@ -39,17 +39,25 @@ _UNREACHABLE = frozenset(
 
 
 class Wanted(NamedTuple):
-    """A picture to fetch; `number` is its row in the unit."""
+    """A picture to fetch; `number` is its row in the unit.
+
+    The validators are those of the picture that is in storage already, if there is one.
+    """
 
     number: int
     category_id: int
     variant_id: str
     image_id: str
     url: str
+    etag: str | None = None
+    last_modified: str | None = None
 
 
 class Fetched(NamedTuple):
-    """What came of it: the columns that a download adds to its row, and what it cost."""
+    """What came of it: the columns that a download adds to its row, and what it cost.
+
+    `is_unchanged`: the host says that the picture is the known one; it sent nothing.
+    """
 
     number: int
     requests: int
@@ -64,6 +72,7 @@ class Fetched(NamedTuple):
     etag: str | None
     last_modified: str | None
     fetched_at: datetime | None
+    is_unchanged: bool = False
 
 
 class WorkOrder(NamedTuple):
@@ -222,11 +231,14 @@ class FetchLoop:
     def _add(self, batch: Sequence[Wanted]) -> None:
         for wanted in batch:
             try:
-                fetch = _Fetch(wanted, self._targets.first(wanted.url))
+                fetch = _Fetch(wanted, self._first_target(wanted))
             except Refusal as refusal:
                 self._finish(wanted, refusal.reason)
             else:
                 self._queue(fetch)
+
+    def _first_target(self, wanted: Wanted) -> Target:
+        return self._targets.first(wanted.url, condition_of(wanted.etag, wanted.last_modified))
 
     def _queue(self, fetch: _Fetch, *, is_first: bool = False) -> None:
         closed_until, reason = self._closed.get(fetch.target.host, (0.0, None))
@@ -294,7 +306,7 @@ class FetchLoop:
         elif answer.reason is None:
             self._finish(fetch.wanted, None, fetch, done.picture)
         elif (wait_s := self._wait_before_retry_s(fetch, answer)) is not None:
-            fetch.target = self._targets.first(fetch.wanted.url)
+            fetch.target = self._first_target(fetch.wanted)
             fetch.hops = 0
             heapq.heappush(self._later, (now + wait_s, next(self._order), fetch))
         else:
@@ -374,6 +386,8 @@ class FetchLoop:
         picture: _Picture | None = None,
     ) -> None:
         answer = Answer() if fetch is None else fetch.answer
+        # After a redirect they are another URL's, and this one's condition must not rest on them.
+        has_validators = reason is None and fetch is not None and fetch.hops == 0
         self._finished.append(
             Fetched(
                 number=wanted.number,
@@ -386,9 +400,10 @@ class FetchLoop:
                 picture_format=picture.picture_format if picture else None,
                 http_status=None if fetch is None else fetch.http_status,
                 attempts=0 if fetch is None else fetch.attempts,
-                etag=answer.etag if picture else None,
-                last_modified=answer.last_modified if picture else None,
+                etag=answer.etag if has_validators else None,
+                last_modified=answer.last_modified if has_validators else None,
                 fetched_at=datetime.now(UTC),
+                is_unchanged=reason is None and answer.is_unchanged,
             )
         )
 
@@ -427,10 +442,11 @@ class FetchLoop:
                     fetch.answer = self._transport.get(fetch.target, fetch.line)
                 finally:
                     fetch.spent_s += time.monotonic() - started
-            if fetch.answer.reason is not None or fetch.answer.location is not None:
+            answer = fetch.answer
+            if answer.reason is not None or answer.location is not None or answer.is_unchanged:
                 return None
             return read_header(
-                fetch.answer.content,
+                answer.content,
                 formats=self._download.formats,
                 max_pixels=self._download.max_pixels,
             )

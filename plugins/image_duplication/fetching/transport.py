@@ -57,7 +57,10 @@ AddressCheck = Callable[[str, int], Sequence[str]]
 
 
 class Answer(NamedTuple):
-    """What one request came to: content, or a location to go on to, or a reason."""
+    """What one request came to: content, or a location to go on to, or a reason.
+
+    Or `is_unchanged`: the condition of the request does not hold, so there is no content.
+    """
 
     reason: ReasonCode | None = None
     detail: str = ""
@@ -67,6 +70,7 @@ class Answer(NamedTuple):
     etag: str | None = None
     last_modified: str | None = None
     retry_after_s: float | None = None
+    is_unchanged: bool = False
 
 
 class Line:
@@ -234,14 +238,14 @@ class Transport:
             response = self._session.get_adapter(target.url).send(
                 target.request, stream=True, timeout=self._timeout
             )
-            return self._read(response.raw, line)
+            return self._read(response.raw, line, is_conditional=target.is_conditional)
         except _FAILURES as error:
             return _failed(error, line)
         finally:
             _lines.current = None
             line.release()
 
-    def _read(self, raw: BaseHTTPResponse, line: Line) -> Answer:
+    def _read(self, raw: BaseHTTPResponse, line: Line, *, is_conditional: bool) -> Answer:
         is_at_end = False
         try:
             if raw.status == requests.codes.ok:
@@ -249,7 +253,8 @@ class Transport:
                 is_at_end = answer.reason is None
             else:
                 is_at_end = _drain(raw)
-                answer = _refused(raw)
+                is_unchanged = is_conditional and raw.status == requests.codes.not_modified
+                answer = _unchanged(raw) if is_unchanged else _refused(raw)
         finally:
             if not is_at_end:
                 raw.close()
@@ -309,6 +314,15 @@ _TIMEOUTS = (requests.Timeout, ReadTimeoutError, TimeoutError)
 
 def _too_many_bytes(what: str, max_bytes: int) -> Refusal:
     return Refusal(ReasonCode.TOO_MANY_BYTES, f"{what}, at most {max_bytes} bytes allowed")
+
+
+def _unchanged(raw: BaseHTTPResponse) -> Answer:
+    return Answer(
+        http_status=raw.status,
+        etag=_kept(raw.headers.get("ETag")),
+        last_modified=_kept(raw.headers.get("Last-Modified")),
+        is_unchanged=True,
+    )
 
 
 def _refused(raw: BaseHTTPResponse) -> Answer:

@@ -9,11 +9,13 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 from image_duplication import layout
 from image_duplication.errors import DownloadShareError
 from image_duplication.fetching.addresses import Resolver, look_up
 from image_duplication.fetching.crew import Crew
+from image_duplication.fetching.earlier_outcomes import KnownPicture, read_earlier_outcomes
 from image_duplication.fetching.fetch_loop import Fetched, Wanted, WorkOrder
 from image_duplication.fetching.journal import (
     OUTCOME_COLUMNS,
@@ -22,7 +24,7 @@ from image_duplication.fetching.journal import (
     identity_of,
     read_settled,
 )
-from image_duplication.pictures import find_picture
+from image_duplication.pictures import archived_key, find_picture
 from image_duplication.records import ReasonCode, StageReport, Status
 from image_duplication.settings import Settings
 from image_duplication.storage import Storage
@@ -43,6 +45,18 @@ _PROGRESS_S = 10.0
 _LOOK_UPS = 16  # of pictures in storage at once
 _COMMONEST = 3  # reasons that an error message names
 
+_COUNTS = (
+    "images",
+    "downloaded",
+    "failed",
+    "reused",
+    "unchanged",
+    "revalidated",
+    "kept",
+    "requests",
+    "bytes",
+)
+
 _NOT_FETCHED = dict.fromkeys(
     name for name in OUTCOME_COLUMNS if name not in ("status", "reason_code")
 )
@@ -61,9 +75,14 @@ def download_images(
     """Write `downloads.parquet`: the corrected rows with what came of fetching each picture.
 
     What an earlier try has settled is not asked for again, unless its picture is gone or another
-    request could help. Counts: `images` with a corrected URL, of them `downloaded` and `failed`;
-    `reused` outcomes of earlier tries; `requests` sent and `bytes` stored by this one. `resolver`
-    is used in worker processes too, so it must be a module's function.
+    request could help. Nor is what an earlier run downloaded for the same row, while it is younger
+    than `revalidate_days`; after that its host is asked whether it changed.
+
+    Counts: `images` with a corrected URL, of them `downloaded` and `failed`; `reused` outcomes of
+    earlier tries; of earlier runs those that were `unchanged` without a request, `revalidated` by
+    the host's word, or `kept` because the host could not be asked; `requests` sent and `bytes`
+    stored by this try. `resolver` is used in worker processes too, so it must be a module's
+    function.
 
     Raises DownloadShareError when too many failed and a retry could help, StorageError.
     """
@@ -90,6 +109,22 @@ class _Group:
         self.left = 0
 
 
+class _Found(NamedTuple):
+    """What there is of a row before it is asked for."""
+
+    outcome: Row | None = None  # of an earlier try of this task
+    is_accepted: bool = False  # that outcome is in a finished hand-off
+    known: KnownPicture | None = None  # from an earlier run, its bytes in the archive
+
+
+class _Waiting(NamedTuple):
+    """A row that is being asked for; `found` may hold a failure and a known picture."""
+
+    group: _Group
+    place: int
+    found: _Found
+
+
 class _Unit:
     """The state of one unit's download."""
 
@@ -113,11 +148,16 @@ class _Unit:
         self._accepted = read_settled(
             storage, layout.unit_file(run_id, unit_id, "downloads.parquet")
         )
-        self.counts = Counter(images=0, downloaded=0, failed=0, reused=0, requests=0, bytes=0)
+        self._of_earlier_runs = read_earlier_outcomes(
+            storage,
+            run_id=run_id,
+            urls_key=self._source_key,
+            revalidate_days=settings.download.revalidate_days,
+        )
+        self.counts = Counter(dict.fromkeys(_COUNTS, 0))
         self._reasons: Counter[ReasonCode] = Counter()
         self._mendable = 0  # failures that a retry could mend
-        self._waiting: dict[int, tuple[_Group, int]] = {}  # by row number
-        self._earlier_failures: dict[int, tuple[Row, bool]] = {}  # tried again now; was accepted
+        self._waiting: dict[int, _Waiting] = {}  # by row number
         self._rows_read = 0
         self._stack = contextlib.ExitStack()
         self._crew: Crew | None = None
@@ -143,6 +183,12 @@ class _Unit:
             yield from self._advance(opened, progress)
         self.journal.flush()
         progress.end()
+        if self.counts["kept"]:
+            logger.warning(
+                "unit %s: of %d pictures the host did not say whether they changed; they stay",
+                self._unit_id,
+                self.counts["kept"],
+            )
 
     def check_share(self, *, is_last_attempt: bool) -> bool:
         """Whether too many pictures failed. Raises DownloadShareError if a retry could help."""
@@ -177,31 +223,23 @@ class _Unit:
         group = _Group([{**row, **_NOT_FETCHED} for row in rows])
         self.counts["images"] += len(due)
         wanted: list[Wanted] = []
-        for place, earlier in zip(due, self._find_earlier([rows[p] for p in due]), strict=True):
-            row = rows[place]
-            number = self._rows_read + place
-            if earlier is not None and _is_final(earlier[0]):
+        for place, found in zip(due, self._find([rows[p] for p in due]), strict=True):
+            if found.outcome is not None and _is_final(found.outcome):
                 self.counts["reused"] += 1
-                self._settle(group, place, *earlier)
-                continue
-            if earlier is not None and earlier[0]["status"] == Status.FAILED:
-                self._earlier_failures[number] = earlier
-            self._waiting[number] = (group, place)
-            wanted.append(
-                Wanted(
-                    number,
-                    row["category_id"],
-                    row["variant_id"],
-                    row["image_id"],
-                    row["corrected_url"],
-                )
-            )
+                self._settle(group, place, found.outcome, found.is_accepted)
+            elif found.known is not None and found.known.needs_no_request:
+                self.counts["unchanged"] += 1
+                self._settle(group, place, found.known.outcome)
+            else:
+                number = self._rows_read + place
+                self._waiting[number] = _Waiting(group, place, found)
+                wanted.append(_wanted(number, rows[place], found.known))
         group.left = len(wanted)
         self._rows_read += len(rows)
         if wanted:
-            # What is unread is due as well, as far as no earlier try has settled it.
-            known = max(len(self._journalled), len(self._accepted))
-            self._have_fetched(wanted, images=max(len(wanted), rows_total - known))
+            # What is unread is due as well, as far as nothing has settled it.
+            settled = max(len(self._journalled), len(self._accepted), self._of_earlier_runs.young)
+            self._have_fetched(wanted, images=max(len(wanted), rows_total - settled))
         return group
 
     def _have_fetched(self, wanted: list[Wanted], *, images: int) -> None:
@@ -209,44 +247,65 @@ class _Unit:
             self._crew = self._stack.enter_context(Crew(self._order, images=images))
         self._crew.give(wanted)
 
-    def _find_earlier(self, rows: list[Row]) -> list[tuple[Row, bool] | None]:
-        """Each row's outcome of an earlier try, and whether it is in an accepted hand-off.
-
-        None as well where a picture was had and is in neither place now.
-        """
+    def _find(self, rows: list[Row]) -> list[_Found]:
+        """What there is of each row; not what has lost its picture since."""
         identities = [identity_of(row) for row in rows]
         journalled = self._journalled.find(identities)
         accepted = self._accepted.find(identities)
-        if not journalled and not accepted:
-            return [None] * len(rows)
+        known = self._of_earlier_runs.find(dict(zip(identities, rows, strict=True)))
+        if not journalled and not accepted and not known:
+            return [_Found()] * len(rows)
 
-        def look(row: Row, identity: int) -> tuple[Row, bool] | None:
-            earlier = journalled.get(identity) or accepted.get(identity)
-            if earlier is None:
-                return None
-            if earlier["status"] == Status.DOWNLOADED and not find_picture(
-                self._storage, self._run_id, {**row, **earlier}
-            ):
-                return None
-            return earlier, identity in accepted and accepted[identity] == earlier
+        def look(row: Row, identity: int) -> _Found:
+            outcome = journalled.get(identity) or accepted.get(identity)
+            if outcome is not None and self._is_whole(row, outcome):
+                is_accepted = identity in accepted and accepted[identity] == outcome
+            else:
+                outcome, is_accepted = None, False
+            if outcome is not None and _is_final(outcome):
+                return _Found(outcome, is_accepted)
+            picture = known.get(identity)
+            if picture is not None and not self._is_archived(row, picture):
+                picture = None
+            return _Found(outcome, is_accepted, picture)
 
         return list(self._look_ups.map(look, rows, identities))
 
+    def _is_whole(self, row: Row, outcome: Row) -> bool:
+        """Whether an earlier try's outcome still has its picture, if it is to have one."""
+        if outcome["status"] != Status.DOWNLOADED:
+            return True
+        return find_picture(self._storage, self._run_id, {**row, **outcome}) is not None
+
+    def _is_archived(self, row: Row, known: KnownPicture) -> bool:
+        # Not `find_picture`: this run has staged nothing for it, and each look-up is a request.
+        size_bytes: int = known.outcome["size_bytes"]
+        return self._storage.size(archived_key({**row, **known.outcome})) == size_bytes
+
     def _take_in(self, fetched: Fetched) -> None:
-        group, place = self._waiting.pop(fetched.number)
-        earlier = self._earlier_failures.pop(fetched.number, None)
+        group, place, found = self._waiting.pop(fetched.number)
         self.counts["requests"] += fetched.requests
         self.counts["bytes"] += fetched.size_bytes or 0
         group.left -= 1
-        if fetched.reason_code is not None and earlier is not None and earlier[1]:
-            # Only success replaces an accepted failure, so that a cleared task gives an equal file.
-            outcome, is_accepted = earlier
-        else:
-            outcome, is_accepted = _outcome_of(fetched), False
+        outcome, is_accepted = self._weigh(fetched, found)
         self.journal.add(identity_of(group.rows[place]), outcome)
         self._settle(group, place, outcome, is_accepted)
 
-    def _settle(self, group: _Group, place: int, outcome: Row, is_accepted: bool) -> None:
+    def _weigh(self, fetched: Fetched, found: _Found) -> tuple[Row, bool]:
+        """The outcome that holds after a request, and whether it was accepted before."""
+        if found.known is not None and fetched.is_unchanged:
+            self.counts["revalidated"] += 1
+            return _revalidated(found.known, fetched), False
+        if found.known is not None and found.known.is_same_row and _is_outage(fetched):
+            # Its age stays as it was, so the next run asks again.
+            self.counts["kept"] += 1
+            return found.known.outcome, False
+        if fetched.reason_code is not None and found.outcome is not None and found.is_accepted:
+            # Only success replaces an accepted failure, so that a cleared task gives an equal file.
+            return found.outcome, True
+        return _outcome_of(fetched), False
+
+    def _settle(self, group: _Group, place: int, outcome: Row, is_accepted: bool = False) -> None:
         group.rows[place].update(outcome)
         if outcome["status"] == Status.DOWNLOADED:
             self.counts["downloaded"] += 1
@@ -265,6 +324,34 @@ def _is_final(outcome: Row) -> bool:
     if outcome["status"] == Status.DOWNLOADED:
         return True
     return not ReasonCode(outcome["reason_code"]).is_retryable
+
+
+def _wanted(number: int, row: Row, known: KnownPicture | None) -> Wanted:
+    return Wanted(
+        number,
+        row["category_id"],
+        row["variant_id"],
+        row["image_id"],
+        row["corrected_url"],
+        etag=known and known.outcome["etag"],
+        last_modified=known and known.outcome["last_modified"],
+    )
+
+
+def _is_outage(fetched: Fetched) -> bool:
+    """Whether the host gave no answer, or none that says anything of the picture."""
+    return fetched.reason_code is not None and ReasonCode(fetched.reason_code).is_retryable
+
+
+def _revalidated(known: KnownPicture, fetched: Fetched) -> Row:
+    return {
+        **known.outcome,
+        "http_status": fetched.http_status,
+        "attempts": fetched.attempts,
+        "etag": fetched.etag or known.outcome["etag"],
+        "last_modified": fetched.last_modified or known.outcome["last_modified"],
+        "fetched_at": fetched.fetched_at,
+    }
 
 
 def _outcome_of(fetched: Fetched) -> Row:

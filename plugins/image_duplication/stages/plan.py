@@ -10,20 +10,27 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from image_duplication import layout
 from image_duplication.category_index import read_category_index
 from image_duplication.errors import ConfigurationError, SchemaError
 from image_duplication.judgement_versions import feature_version
-from image_duplication.plans import Plan, PlannedCategory, read_plan
+from image_duplication.plans import (
+    Plan,
+    PlannedCategory,
+    read_plan,
+    sibling_run_id,
+)
 from image_duplication.queries import Source
-from image_duplication.records import ReasonCode, Scope, Verdict
+from image_duplication.records import ReasonCode, Scope, Selection, Verdict
 from image_duplication.settings import Settings
 from image_duplication.source_rows import (
     has_no_images,
     is_utf8,
     read_integer,
     read_text,
+    read_time,
     sign,
 )
 from image_duplication.storage import Storage
@@ -72,24 +79,27 @@ def plan_work(
     source: Source,
     *,
     run_id: str,
-    category_ids: Sequence[int] | None = None,
-    scope: Scope = Scope.CHANGED,
+    selection: Selection,
     plan_only: bool = False,
     take_new_snapshot: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Plan:
-    """Write the plan of a run, and of each sibling run it needs; a plan already there is kept."""
+    """Write the plan of a run, and of each sibling run it needs; a plan already there is kept.
+
+    Every variant is judged on the source as it is now, a backfill's too.
+    """
     if storage.exists(layout.plan_record(run_id)) and not take_new_snapshot:
         logger.info("run %s: keeping its plan", run_id)
         return read_plan(storage, run_id)
     planned_at = now()
-    names, strays = _choose_categories(storage, settings, source, category_ids)
+    names, strays = _choose_categories(storage, settings, source, selection.category_ids)
     # A plan that is there already stops being whole with the first file that is replaced.
     storage.delete(layout.plan_record(run_id))
     rejected = _write_rejected(storage, source, run_id, strays)
     shares = [_Share(run_id)]
+    find_due_reason = _due_rule(settings, selection)
     for category_id, name in sorted(names.items()):
-        draft = _draft_category(storage, settings, source, category_id, name, scope)
+        draft = _draft_category(storage, settings, source, category_id, name, find_due_reason)
         for share, units in _share_out(draft, shares, run_id, settings.plan.max_units_per_run):
             share.categories.append(_write_category(storage, share.run_id, draft, units))
     # The run's own plan comes last: where it is, its siblings' plans are.
@@ -98,12 +108,13 @@ def plan_work(
         write_rows(storage, layout.plan_units(share.run_id), UNITS, share.units)
         plan = Plan(
             run_id=share.run_id,
-            scope=scope,
+            scope=selection.scope,
             planned_at=planned_at,
             is_dry=plan_only,
             categories=tuple(share.categories),
             rejected_rows=rejected if number == 0 else 0,
             sibling_run_ids=tuple(s.run_id for s in shares[1:]) if number == 0 else (),
+            updated_within=selection.updated_within,
         )
         storage.write_json(layout.plan_record(plan.run_id), plan.to_json())
     return plan
@@ -119,7 +130,7 @@ def describe_plan(plan: Plan, settings: Settings, storage: Storage) -> str:
     by_rate = images / rate if rate else 0.0
     minutes = max(by_rate, images * settings.plan.seconds_per_image) / 60
     lines = [
-        f"plan of run {plan.run_id}, scope {plan.scope}",
+        f"plan of run {plan.run_id}, {_describe_choice(plan)}",
         f"  {units} units in {len(plans)} run(s), {categories} categories",
         f"  {images} images due, about {images} requests, about {math.ceil(minutes)} minute(s)",
     ]
@@ -134,6 +145,13 @@ def describe_plan(plan: Plan, settings: Settings, storage: Storage) -> str:
         for category in one.categories
     ]
     return "\n".join(lines)
+
+
+def _describe_choice(plan: Plan) -> str:
+    if plan.updated_within is None:
+        return f"scope {plan.scope}"
+    start, end = plan.updated_within
+    return f"updated from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
 
 
 # Categories -------------------------------------------------------------------------------------
@@ -226,12 +244,36 @@ def _write_rejected(storage: Storage, source: Source, run_id: str, strays: list[
 # What is due ------------------------------------------------------------------------------------
 
 
+_DueRule = Callable[[list[Row], str, "_Judged | None"], str | None]
+"""Why a variant is due, told from its source rows, their signature and its last judgement."""
+
+
+def _due_rule(settings: Settings, selection: Selection) -> _DueRule:
+    version = feature_version(settings.detection)
+    if selection.updated_within is not None:
+        start, end = selection.updated_within
+        zone = ZoneInfo(settings.source.timezone)
+
+        def was_updated(row: Row) -> bool:
+            updated_at = read_time(row["updated_at"], zone)
+            return updated_at is not None and start <= updated_at < end
+
+        return lambda rows, _, __: "updated" if any(map(was_updated, rows)) else None
+    if selection.scope is Scope.FULL:
+        return lambda _, __, ___: "full"
+    return lambda _, signature, judged: _find_due_reason(judged, signature, version)
+
+
 def _draft_category(
-    storage: Storage, settings: Settings, source: Source, category_id: int, name: str, scope: Scope
+    storage: Storage,
+    settings: Settings,
+    source: Source,
+    category_id: int,
+    name: str,
+    find_due_reason: _DueRule,
 ) -> _Draft:
     draft = _Draft(category_id, name)
     judged = _read_judged(storage, category_id)
-    version = feature_version(settings.detection)
     rows = source.rows("variant_signatures", _SIGNATURE_COLUMNS, {"category_id": str(category_id)})
     for variant_id, grouped in itertools.groupby(
         rows, key=lambda row: read_text(row["variant_id"]) or ""
@@ -245,9 +287,7 @@ def _draft_category(
                 "unit_id": None,
                 "signature": signature,
                 "images": 0 if has_no_images(listed) else len(listed),
-                "due_reason": "full"
-                if scope is Scope.FULL
-                else _find_due_reason(judged.get(variant_id), signature, version),
+                "due_reason": find_due_reason(listed, signature, judged.get(variant_id)),
             }
         )
     draft.left = len(judged.keys() - draft.bind_values.keys())
@@ -356,7 +396,7 @@ def _share_out(
     while waiting:
         room = max_units - len(shares[-1].units)
         if room == 0 or (shares[-1].units and len(waiting) > room):
-            shares.append(_Share(f"{run_id}__sibling_{len(shares)}"))
+            shares.append(_Share(sibling_run_id(run_id, len(shares))))
             continue
         taken.append((shares[-1], waiting[:room]))
         shares[-1].units += waiting[:room]

@@ -1,22 +1,25 @@
 """Stage publish_run: each category's files from its parts and previous state; the run's summary.
 
 The only writer of a category's files. Repeatable: from the same parts and state it gives the same
-files, and it never puts an older judgement over a newer one.
+files, and it never puts an older judgement over a newer one. What it reports against the state that
+it found is explained in `finding_changes`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from image_duplication import layout
 from image_duplication.category_csvs import write_category_csvs
 from image_duplication.category_index import add_to_category_index
+from image_duplication.csv_files import write_csv
 from image_duplication.errors import (
     ImageDuplicationError,
     SchemaError,
@@ -25,12 +28,18 @@ from image_duplication.errors import (
     UnitsFailedError,
 )
 from image_duplication.evidence_rows import EVIDENCE
+from image_duplication.finding_changes import (
+    compare_findings,
+    keep_found_findings,
+    keep_settled_variants,
+)
 from image_duplication.plans import Plan, PlannedCategory, read_plan
 from image_duplication.records import Relation, StageReport
 from image_duplication.settings import Settings
 from image_duplication.storage import Storage
 from image_duplication.summary import CategorySummary, RunSummary, UnitFailure, render_text
 from image_duplication.tables import (
+    CHANGES,
     FINDINGS,
     JUDGED,
     PLANNED_VARIANTS,
@@ -67,11 +76,22 @@ class _Merge:
     order: dict[str, int]  # place of each active variant in the source's order
     judged: frozenset[str]  # taken from this run's parts
     kept: frozenset[str]  # taken from the previous state
+    stated: frozenset[str]  # all variants of the previous state
     parts: tuple[str, ...]  # folders of the finished units, in order
     is_state_sorted: bool
 
 
-def publish_run(storage: Storage, settings: Settings, *, run_id: str) -> RunSummary:
+Owning = Callable[[int], contextlib.AbstractContextManager[object]]
+"""Keeps other runs off a category while its files are written; may raise CategoryTakenError."""
+
+
+def publish_run(
+    storage: Storage,
+    settings: Settings,
+    *,
+    run_id: str,
+    owning: Owning = contextlib.nullcontext,
+) -> RunSummary:
     """Write the category files of a run and its summary.
 
     Raises at the very end, when all that can be published is: StorageError if publishing again may
@@ -83,16 +103,22 @@ def publish_run(storage: Storage, settings: Settings, *, run_id: str) -> RunSumm
         return RunSummary.of(plan, [], {})
     categories = []
     failed: dict[int, ImageDuplicationError] = {}
-    with TableWriter(storage, layout.findings_history(run_id), FINDINGS) as history:
+    with (
+        TableWriter(storage, layout.findings_history(run_id), FINDINGS) as history,
+        TableWriter(storage, layout.run_changes(run_id, "parquet"), CHANGES) as changes,
+    ):
         for category in plan.categories:
             try:
-                summary = _publish_category(storage, settings, plan, category, history)
+                with owning(category.category_id):
+                    summary, changed = _publish_category(storage, settings, plan, category, history)
             except ImageDuplicationError as error:  # a failing category never stops another
                 logger.exception("category %s is not published", category.category_id)
                 failed[category.category_id] = error
                 continue
+            changes.write(changed)
             categories.append(summary)
             logger.info("category %s: %s", category.category_id, summary.verdicts)
+    _write_changes_csv(storage, run_id)
     add_to_category_index(storage, {c.category_id: c.name for c in categories if c.variants})
     run = RunSummary.of(plan, categories, {c: str(error) for c, error in failed.items()})
     storage.write_json(layout.run_summary(run_id, "json"), run.to_json())
@@ -104,6 +130,16 @@ def publish_run(storage: Storage, settings: Settings, *, run_id: str) -> RunSumm
     if run.units_failed or run.categories_failed:
         raise UnitsFailedError(_describe_failures(plan, run))
     return run
+
+
+def _write_changes_csv(storage: Storage, run_id: str) -> None:
+    rows = read_rows(storage, layout.run_changes(run_id, "parquet"), CHANGES)
+    write_csv(
+        storage,
+        layout.run_changes(run_id, "csv"),
+        tuple(CHANGES.names),
+        ([row[name] for name in CHANGES.names] for row in rows),
+    )
 
 
 def _describe_failures(plan: Plan, run: RunSummary) -> str:
@@ -122,7 +158,8 @@ def _publish_category(
     plan: Plan,
     category: PlannedCategory,
     history: TableWriter,
-) -> CategorySummary:
+) -> tuple[CategorySummary, list[Row]]:
+    """Write one category's files; its summary, and its rows of `tables.CHANGES`."""
     reports = {u: read_stage_reports(storage, plan.run_id, u) for u in category.unit_ids}
     finished = [unit_id for unit_id, done in reports.items() if len(done) >= REPORTED]
     previous = _State.read(storage, category.category_id)
@@ -131,8 +168,12 @@ def _publish_category(
         state = previous
     merge = _plan_merge(storage, plan, category, finished, state)
     not_judged = _find_not_judged(storage, plan, category, finished, merge)
+    # Whatever is replaced below, a repeat of this run still knows what was there.
+    keep_found_findings(storage, plan.run_id, category.category_id, merge.stated)
     is_current = previous is not None and previous.is_whole and not previous.not_judged
     if merge.judged or category.left or not_judged or not is_current:
+        gone = merge.stated - merge.kept - merge.judged
+        keep_settled_variants(storage, plan.run_id, category.category_id, merge.judged | gone)
         # Should this break off below, the next run sees that the files are not all of one state.
         replace(state, is_whole=False).write(storage, category.category_id)
         for subject, (_, schema) in _SUBJECTS.items():
@@ -151,11 +192,12 @@ def _publish_category(
         replace(state, is_whole=True, not_judged=len(not_judged)).write(
             storage, category.category_id
         )
-    summary = _summarise(storage, plan, category, reports)
+    changed = compare_findings(storage, plan.run_id, category.category_id, merge.parts)
+    summary = _summarise(storage, plan, category, reports, changed)
     for unit_id in finished:
         key = layout.unit_file(plan.run_id, unit_id, "findings.parquet")
         history.write(read_rows(storage, key, FINDINGS))
-    return summary
+    return summary, changed
 
 
 def _find_not_judged(
@@ -271,6 +313,7 @@ def _plan_merge(
         order=order,
         judged=frozenset(fresh.keys() - newer),
         kept=frozenset(kept),
+        stated=frozenset(previous),
         parts=parts,
         is_state_sorted=places == sorted(places),
     )
@@ -309,6 +352,7 @@ def _summarise(
     plan: Plan,
     category: PlannedCategory,
     reports: dict[str, list[StageReport]],
+    changed: list[Row],
 ) -> CategorySummary:
     """What the run did to a category, and how the category stands after it."""
     failed_by_reason: Counter[str] = Counter()
@@ -320,13 +364,12 @@ def _summarise(
                 for row in read_rows(storage, judged, JUDGED, ("reason_code",))
                 if row["reason_code"]
             )
-    verdicts = Counter(
-        row["verdict"]
-        for row in read_rows(storage, layout.current("verdicts", category.category_id), VERDICTS)
-    )
+    stated = layout.current("verdicts", category.category_id)
+    verdicts = Counter(row["verdict"] for row in read_rows(storage, stated, VERDICTS, ("verdict",)))
     kinds: Counter[str] = Counter()
     findings = related = 0
-    for row in read_rows(storage, layout.current("findings", category.category_id), FINDINGS):
+    found = layout.current("findings", category.category_id)
+    for row in read_rows(storage, found, FINDINGS, ("relation", "kinds")):
         if row["relation"] == Relation.DUPLICATE:
             findings += 1
             kinds.update(row["kinds"])
@@ -344,6 +387,9 @@ def _summarise(
         findings=findings,
         related=related,
         findings_by_kind=dict(sorted(kinds.items())),
+        findings_new=sum(row["new"] for row in changed),
+        findings_repeated=sum(row["repeated"] for row in changed),
+        findings_resolved=sum(row["resolved"] for row in changed),
         verdicts=dict(sorted(verdicts.items())),
         units=len(reports),
         units_failed=tuple(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.dialects import mysql, sqlite
 
 from image_duplication.errors import CategoryTakenError
 from image_duplication.store.database import Store
@@ -49,32 +50,23 @@ class Leases:
 
     def _take(self, connection: sa.Connection, category_id: int) -> None:
         now = self._now()
-        free = (LEASES.c.owner == self._owner) | (LEASES.c.expires_at <= now)
         this = LEASES.c.category_id == category_id
-        values = {"owner": self._owner, "expires_at": now + self._lasting}
-        found = connection.execute(
-            sa.select(LEASES.c.owner, LEASES.c.expires_at, free).where(this).with_for_update()
-        ).one_or_none()
-        if found is None:
-            try:
-                with connection.begin_nested():
-                    connection.execute(LEASES.insert().values(category_id=category_id, **values))
-            except IntegrityError:  # taken a moment ago
-                found = connection.execute(
-                    sa.select(LEASES.c.owner, LEASES.c.expires_at, free).where(this)
-                ).one()
-        if found is not None:
-            owner, expires_at, is_free = found
-            if not is_free:
+        # A row that is there can be locked; two takers of one that is not would block each other.
+        connection.execute(_insert_free(connection, category_id, now))
+        owner, expires_at = connection.execute(
+            sa.select(LEASES.c.owner, LEASES.c.expires_at).where(this).with_for_update()
+        ).one()
+        if owner != self._owner:
+            if expires_at > now:
                 raise CategoryTakenError(
                     f"category {category_id} is being worked on by {owner!r}, at the latest until "
                     f"{expires_at:%Y-%m-%d %H:%M} UTC; wait for it, or end it and its lease"
                 )
-            if owner != self._owner:
-                connection.execute(
-                    LEASE_HOLDERS.delete().where(LEASE_HOLDERS.c.category_id == category_id)
-                )
-            connection.execute(LEASES.update().where(this).values(**values))
+            holders = LEASE_HOLDERS.c.category_id == category_id
+            connection.execute(LEASE_HOLDERS.delete().where(holders))
+        connection.execute(
+            LEASES.update().where(this).values(owner=self._owner, expires_at=now + self._lasting)
+        )
         self._hold(connection, category_id)
 
     def _hold(self, connection: sa.Connection, category_id: int) -> None:
@@ -85,6 +77,15 @@ class Leases:
             connection.execute(
                 LEASE_HOLDERS.insert().values(category_id=category_id, run_id=self._run_id)
             )
+
+    @contextlib.contextmanager
+    def owning(self, category_id: int) -> Iterator[None]:
+        """Own one category while the block runs, then let go of it. Raises as `take` does."""
+        self.take([category_id])
+        try:
+            yield
+        finally:
+            self.give_back([category_id])
 
     def give_back(self, category_ids: Iterable[int]) -> None:
         """Let go; what this run does not hold stays as it is."""
@@ -102,3 +103,11 @@ class Leases:
                         ~is_held,
                     )
                 )
+
+
+def _insert_free(connection: sa.Connection, category_id: int, now: datetime) -> sa.Insert:
+    """A lease that nobody owns, unless there is one."""
+    values = {"category_id": category_id, "owner": "", "expires_at": now}
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(LEASES).values(values).on_conflict_do_nothing()
+    return mysql.insert(LEASES).values(values).on_duplicate_key_update(category_id=category_id)
