@@ -253,6 +253,8 @@ class AlignedSettings(_Section):
     same frame."""
     most_unlike: float = _share(0.015)
     """Of the overlap, where both pictures have texture and nothing in common."""
+    most_letters_unlike: float = _share(0.004)
+    """Of what is written on two charts, labels or drawings: beyond it they say different things."""
     throughout: ThroughoutSettings = ThroughoutSettings()
     kept: KeptSettings = KeptSettings()
     patched: PatchedSettings = PatchedSettings()
