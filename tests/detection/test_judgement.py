@@ -251,7 +251,6 @@ LIMITS = AlignedSettings(
         kept_alone=0.95,
         cells_alone=12,
         least_agreement_if_laid_anew=0.92,
-        least_agreement_if_mirrored=0.8,
         laid_anew_perspective=0.01,
         laid_anew_keypoints=25,
         least_kept=0.7,

@@ -190,15 +190,10 @@ def _is_outline_alone(alignment: Alignment, settings: AlignedSettings) -> bool:
 
 def _is_laid_anew(alignment: Alignment, limits: GoodsSettings) -> bool:
     """Whether plain goods agree in their outline alone, which fits but roughly."""
-    if alignment.perspective > limits.laid_anew_perspective:
-        least = limits.least_agreement_if_laid_anew
-    elif alignment.is_mirrored:
-        least = limits.least_agreement_if_mirrored
-    else:
-        return False
     return (
         alignment.goods_cells >= limits.cells
-        and alignment.goods_agreement < least
+        and alignment.goods_agreement < limits.least_agreement_if_laid_anew
+        and alignment.perspective > limits.laid_anew_perspective
         and alignment.keypoints < limits.laid_anew_keypoints
     )
 
