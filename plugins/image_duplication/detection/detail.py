@@ -87,7 +87,8 @@ def measure_detail(rows: Floats, columns: Floats) -> Detail:
 
     Sharpening, noise and repeated pixels fill the spectrum. An enlargement is still known by its
     rhythm: what lies between two pixels of the original differs from what lies on them, at equal
-    distances over the whole picture. It is then measured below the end that its factor gives.
+    distances over the whole picture (Gallagher, Detection of Linear and Cubic Interpolation in JPEG
+    Compressed Images, 2005). It is then measured below the end that its factor gives.
     White noise is what the upper part of the spectrum holds evenly, and is subtracted. What cannot
     be told: sharpening and slight noise at the size itself, which measure up to 1.5 times the
     original, and an enlargement by less than about 1.3, by more than 5, or saved at low quality.
