@@ -260,6 +260,16 @@ def test_state_of_an_earlier_release_reads_with_nulls(storage: Storage) -> None:
     ]
 
 
+def test_state_without_the_figures_of_the_keeper_rule_reads_with_nulls(storage: Storage) -> None:
+    added = {"detail_px", "compression", "is_compression_estimated", "border_share"}
+    then = pa.schema([field for field in tables.JUDGED if field.name not in added])
+    stored = dict.fromkeys(then.names) | {"variant_id": "v", "image_id": "1", "is_usable": True}
+    write_rows(storage, "state.parquet", then, [stored])
+    assert list(read_state(storage, "state.parquet", tables.JUDGED)) == [
+        ("v", [stored | dict.fromkeys(added)])
+    ]
+
+
 def test_hand_off_of_an_earlier_release_is_refused(storage: Storage) -> None:
     write_rows(storage, "a.parquet", pa.schema([("variant_id", pa.string())]), [])
     now = pa.schema([("variant_id", pa.string()), ("new", pa.string())])

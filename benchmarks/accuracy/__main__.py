@@ -10,8 +10,8 @@ modifications; all views of one product with each other; pictures of different p
 honest pairs that the benchmark makes. Every detector judges the same files.
 
 Written to `--out`: pairs.csv (each false accusation and each miss), families.csv,
-modifications.csv, peers.csv, kinds.csv and recall.png. The exit status is 0 also where goals are
-missed.
+modifications.csv, peers.csv, kinds.csv and recall.png; with --cross-validate also
+cross_validation.csv. The exit status is 0 also where goals are missed.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from rich.console import Console
 
 from benchmarks.accuracy import tables
 from benchmarks.accuracy.changes import NotApplicableError
+from benchmarks.accuracy.cross_validation import cross_validate
 from benchmarks.accuracy.dataset import (
     Dataset,
     DatasetError,
@@ -62,6 +63,7 @@ from benchmarks.accuracy.scoring import (
     score_kinds,
 )
 from benchmarks.accuracy.timing import Timing, measure_cpu, time_detection
+from image_duplication.settings import load_settings
 
 _OUT = Path("build/accuracy")
 _SEED = 7
@@ -77,6 +79,7 @@ class Options:
     seed: int
     workers: int
     with_peers: bool
+    is_cross_validated: bool
     extent: Extent
 
 
@@ -99,7 +102,12 @@ def _judge_all(console: Console, dataset: Dataset, options: Options) -> list[Row
     rows: list[Row] = []
     started_s = told_s = time.monotonic()
     judged = judge_tasks(
-        dataset, tasks, options.seed, with_peers=options.with_peers, workers=options.workers
+        dataset,
+        tasks,
+        options.seed,
+        with_peers=options.with_peers,
+        workers=options.workers,
+        with_evidence=options.is_cross_validated,
     )
     for done, found in enumerate(judged, start=1):
         rows += found
@@ -172,8 +180,26 @@ def run(options: Options, console: Console) -> Result:
     rows = _judge_all(console, dataset, options)
     result = _score(rows, peers.names if peers is not None else (), timing)
     _report(console, result, options)
+    if options.is_cross_validated:
+        _cross_validate(console, rows, options)
     console.print(f"{len(rows):,} pairs in {time.monotonic() - started_s:.0f} s; {options.out}/")
     return result
+
+
+def _cross_validate(console: Console, rows: Sequence[Row], options: Options) -> None:
+    started_s = time.process_time()
+    validation = cross_validate(rows, load_settings().detection)
+    if validation is None:
+        console.print(
+            "[yellow]Not cross-validated: all pictures come from one source, so there is none to "
+            "choose limits on while another is held out. It takes products of two sources or "
+            "more.[/]"
+        )
+        return
+    spent_s = time.process_time() - started_s
+    tables.print_cross_validation(console, validation)
+    tables.write_cross_validation(options.out, validation)
+    console.print(f"Cross-validation took {spent_s:.0f} s of CPU.")
 
 
 def _score(rows: Sequence[Row], peers: Sequence[str], timing: Timing) -> Result:
@@ -244,6 +270,7 @@ def _read_arguments(arguments: Sequence[str]) -> Options:
     add("--workers", type=int, default=cores, help="processes, default %(default)s")
     add("--seed", type=int, default=_SEED, help="of everything random, default %(default)s")
     add("--peers", action=argparse.BooleanOptionalAction, default=True, help="judge them too")
+    add("--cross-validate", action="store_true", help="choose limits without each source in turn")
     add("--out", type=Path, default=_OUT, help="folder for files, default %(default)s")
     parsed = parser.parse_args(arguments)
     if parsed.workers < 1:
@@ -254,6 +281,7 @@ def _read_arguments(arguments: Sequence[str]) -> Options:
         seed=parsed.seed,
         workers=parsed.workers,
         with_peers=parsed.peers,
+        is_cross_validated=parsed.cross_validate,
         extent=SAMPLE_EXTENT if parsed.sample else FULL_EXTENT,
     )
 

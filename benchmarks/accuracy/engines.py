@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from benchmarks.accuracy.steps import Steps
 from image_duplication.detection import (
     DecodeError,
+    PairEvidence,
     Picture,
     compare_pictures,
     decode,
@@ -17,7 +18,7 @@ from image_duplication.detection import (
     judge_pairs,
 )
 from image_duplication.records import Kind
-from image_duplication.settings import Settings, load_settings
+from image_duplication.settings import DetectionSettings, Settings, load_settings
 
 NAME = "this project"
 
@@ -34,6 +35,13 @@ class Finding:
 NOTHING_FOUND = Finding()
 
 
+def judge_evidence(evidence: PairEvidence, settings: DetectionSettings) -> Finding:
+    """What the project says of one compared pair under these settings."""
+    for match in judge_pairs([evidence], settings):
+        return Finding(match.is_duplicate, not match.is_duplicate, match.kinds)
+    return NOTHING_FOUND
+
+
 class ProjectDetector:
     """Detection with the project's default settings."""
 
@@ -44,20 +52,21 @@ class ProjectDetector:
         """What the detector keeps of a file's bytes; None if they cannot be decoded."""
         return self._describe(content, Steps())
 
-    def search(self, pictures: Sequence[Picture]) -> dict[tuple[int, int], Finding]:
-        """What it finds among one variant's pictures, by pairs of places, the lower first."""
-        return self._search(pictures, Steps())
+    def compare(self, pictures: Sequence[Picture]) -> list[PairEvidence]:
+        """The evidence of every pair of one variant's pictures."""
+        return compare_pictures(pictures, self._settings.detection)
 
-    def compare(self, first: Picture | None, second: Picture | None) -> Finding:
-        """What it says of two pictures alone; nothing if one of them could not be decoded."""
-        if first is None or second is None:
-            return NOTHING_FOUND
-        return self.search([first, second]).get((0, 1), NOTHING_FOUND)
+    def judge(self, evidence: PairEvidence) -> Finding:
+        """What it says of one compared pair."""
+        return judge_evidence(evidence, self._settings.detection)
 
     def time_variant(self, contents: Sequence[bytes], steps: Steps) -> None:
         """Judge one variant, from bytes to matches, and book what each step costs."""
         pictures = [found for content in contents if (found := self._describe(content, steps))]
-        self._search(pictures, steps)
+        with steps.step("compare"):
+            evidence = self.compare(pictures)
+        with steps.step("judge"):
+            judge_pairs(evidence, self._settings.detection)
         steps.pictures += len(contents)
         steps.pairs += len(list(itertools.combinations(pictures, 2)))
 
@@ -75,15 +84,3 @@ class ProjectDetector:
                 self._settings.detection,
                 min_side_px=self._settings.policy.min_side_px,
             )
-
-    def _search(self, pictures: Sequence[Picture], steps: Steps) -> dict[tuple[int, int], Finding]:
-        with steps.step("compare"):
-            evidence = compare_pictures(pictures, self._settings.detection)
-        with steps.step("judge"):
-            matches = judge_pairs(evidence, self._settings.detection)
-        return {
-            (match.first, match.second): Finding(
-                match.is_duplicate, not match.is_duplicate, match.kinds
-            )
-            for match in matches
-        }

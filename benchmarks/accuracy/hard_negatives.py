@@ -14,6 +14,7 @@ from benchmarks.accuracy.changes import Random
 from benchmarks.accuracy.dataset import Dataset, PairLabel, View
 from benchmarks.accuracy.frames import FRAMES
 from benchmarks.accuracy.modifications import Coding
+from benchmarks.accuracy.pages import PAGES
 from benchmarks.accuracy.twins import (
     PLAIN,
     PRINTS,
@@ -34,6 +35,7 @@ class Category(StrEnum):
     SYMMETRIC = "left and right of symmetric goods"
     PLAIN = "front and back of plain goods"
     PRINT = "one print on different goods"
+    PAGE = "different figures, one layout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ SAMPLE = Amounts(per_frame=6, per_drawn=3, photographed_prints=15)
 
 @dataclass(frozen=True, slots=True)
 class HardPair:
-    """One pair to make. `views` is empty where the goods are drawn."""
+    """One pair to make. `views` is empty where the goods or pages are drawn."""
 
     category: Category
     design: str
@@ -85,6 +87,7 @@ _DRAWN: dict[Category, dict[str, MakeTwins]] = {
     Category.SYMMETRIC: SYMMETRIC,
     Category.PLAIN: PLAIN,
     Category.PRINT: PRINTS,
+    Category.PAGE: PAGES,
 }
 _ON_PHOTOS = "photos"
 

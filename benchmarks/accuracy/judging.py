@@ -22,7 +22,7 @@ from benchmarks.accuracy.hard_negatives import HardPair, make_hard_pair
 from benchmarks.accuracy.modifications import MODIFICATIONS, Family, Modification, modify
 from benchmarks.accuracy.outcomes import PairGroup, PairRow, PositiveRow, Row
 from benchmarks.accuracy.peers import PeerFeatures, Peers
-from image_duplication.detection import Picture
+from image_duplication.detection import PairEvidence, Picture
 
 _VISIBLE_LEVELS = 6.0
 """A recolouring shows when a twentieth of the picture differs by so many levels, of 255."""
@@ -66,14 +66,17 @@ class _Described:
 
 
 class Judge:
-    """Does tasks on one dataset."""
+    """Does tasks on one dataset. Evidence is kept in the rows only where it is asked for."""
 
-    def __init__(self, dataset: Dataset, seed: int, *, with_peers: bool) -> None:
+    def __init__(
+        self, dataset: Dataset, seed: int, *, with_peers: bool, with_evidence: bool = False
+    ) -> None:
         cv2.setNumThreads(1)
         self._dataset = dataset
         self._seed = seed
         self._detector = ProjectDetector()
         self._peers = Peers() if with_peers else None
+        self._with_evidence = with_evidence
 
     def do(self, task: Task) -> list[Row]:
         """What was found in every pair of a task."""
@@ -98,7 +101,7 @@ class Judge:
     def _judge_product(self, task: ProductTask) -> Iterator[Row]:
         product = self._dataset.products[task.product]
         described = [self._describe(view.read_file()) for view in product.views]
-        findings = self._search([known.own for known in described])
+        evidence = self._compare([known.own for known in described])
         for first, second in itertools.combinations(range(len(described)), 2):
             names = product.views[first].name, product.views[second].name
             yield PairRow(
@@ -108,8 +111,9 @@ class Judge:
                 product=product.name,
                 first=names[0],
                 second=names[1],
-                finding=findings.get((first, second), NOTHING_FOUND),
+                finding=self._find(evidence.get((first, second))),
                 peers=self._ask_peers(described[first], described[second]),
+                evidence=self._keep(evidence.get((first, second))),
             )
         by_name = {view.name: place for place, view in enumerate(product.views)}
         for name, modifications in task.modified:
@@ -117,11 +121,20 @@ class Judge:
             view = product.views[place]
             yield from self._judge_modified(view, described[place], modifications)
 
-    def _search(self, pictures: Sequence[Picture | None]) -> dict[tuple[int, int], Finding]:
-        """Findings among a product's pictures, by their places; an unreadable one has none."""
+    def _compare(self, pictures: Sequence[Picture | None]) -> dict[tuple[int, int], PairEvidence]:
+        """Evidence of one variant's pictures, by their places; an unreadable one has none."""
         places = [place for place, picture in enumerate(pictures) if picture is not None]
-        found = self._detector.search([picture for picture in pictures if picture is not None])
-        return {(places[first], places[second]): it for (first, second), it in found.items()}
+        known = [picture for picture in pictures if picture is not None]
+        return {
+            (places[pair.first], places[pair.second]): pair
+            for pair in self._detector.compare(known)
+        }
+
+    def _find(self, evidence: PairEvidence | None) -> Finding:
+        return NOTHING_FOUND if evidence is None else self._detector.judge(evidence)
+
+    def _keep(self, evidence: PairEvidence | None) -> PairEvidence | None:
+        return evidence if self._with_evidence else None
 
     def _judge_modified(
         self, view: View, base: _Described, names: Sequence[str]
@@ -137,13 +150,15 @@ class Judge:
                 yield PositiveRow(view.product, view.name, name, is_applicable=False)
                 continue
             changed = self._describe(content)
+            evidence = self._compare([base.own, changed.own]).get((0, 1))
             yield PositiveRow(
                 view.product,
                 view.name,
                 name,
                 is_visible=_is_visible(modification, picture, content),
-                finding=self._detector.compare(base.own, changed.own),
+                finding=self._find(evidence),
                 peers=self._ask_peers(base, changed),
+                evidence=self._keep(evidence),
             )
 
     def _pick_companion(self, view: View, seed: int) -> Image.Image | None:
@@ -159,6 +174,7 @@ class Judge:
         described = [self._describe(view.read_file()) for view in task.views]
         for first, second in itertools.combinations(range(len(described)), 2):
             one, other = task.views[first], task.views[second]
+            evidence = self._compare([described[first].own, described[second].own]).get((0, 1))
             sources = {view.product.partition("__")[0] for view in (one, other)}
             yield PairRow(
                 group=PairGroup.CROSS,
@@ -167,13 +183,15 @@ class Judge:
                 product=f"{one.product}",
                 first=f"{one.product}/{one.name}",
                 second=f"{other.product}/{other.name}",
-                finding=self._detector.compare(described[first].own, described[second].own),
+                finding=self._find(evidence),
                 peers=self._ask_peers(described[first], described[second]),
+                evidence=self._keep(evidence),
             )
 
     def _judge_hard(self, pair: HardPair) -> PairRow:
         first, second = (self._describe(content) for content in make_hard_pair(pair, self._seed))
         shown = [f"{view.product}/{view.name}" for view in pair.views]
+        evidence = self._compare([first.own, second.own]).get((0, 1))
         return PairRow(
             group=PairGroup.HARD,
             category=pair.category.value,
@@ -181,8 +199,9 @@ class Judge:
             product=pair.name,
             first=shown[0] if shown else f"drawn {pair.number}",
             second=shown[1] if shown else f"drawn {pair.number}",
-            finding=self._detector.compare(first.own, second.own),
+            finding=self._find(evidence),
             peers=self._ask_peers(first, second),
+            evidence=self._keep(evidence),
         )
 
 
@@ -203,9 +222,9 @@ def _is_visible(modification: Modification, picture: Image.Image, content: bytes
 _judge: Judge | None = None
 
 
-def _start_worker(folder: Path, seed: int, with_peers: bool) -> None:
+def _start_worker(folder: Path, seed: int, with_peers: bool, with_evidence: bool) -> None:
     global _judge  # noqa: PLW0603 - what a worker process is given once
-    _judge = Judge(read_dataset(folder), seed, with_peers=with_peers)
+    _judge = Judge(read_dataset(folder), seed, with_peers=with_peers, with_evidence=with_evidence)
 
 
 def _do_in_worker(task: Task) -> list[Row]:
@@ -215,21 +234,27 @@ def _do_in_worker(task: Task) -> list[Row]:
 
 
 def judge_tasks(
-    dataset: Dataset, tasks: Sequence[Task], seed: int, *, with_peers: bool, workers: int
+    dataset: Dataset,
+    tasks: Sequence[Task],
+    seed: int,
+    *,
+    with_peers: bool,
+    workers: int,
+    with_evidence: bool = False,
 ) -> Iterator[list[Row]]:
     """The rows of each task as it gets done; one worker means this process.
 
     With several, tasks end in any order.
     """
     if workers == 1:
-        judge = Judge(dataset, seed, with_peers=with_peers)
+        judge = Judge(dataset, seed, with_peers=with_peers, with_evidence=with_evidence)
         yield from map(judge.do, tasks)
         return
     with ProcessPoolExecutor(
         workers,
         mp_context=get_context("spawn"),
         initializer=_start_worker,
-        initargs=(dataset.folder, seed, with_peers),
+        initargs=(dataset.folder, seed, with_peers, with_evidence),
     ) as pool:
         running: list[Future[list[Row]]] = [pool.submit(_do_in_worker, task) for task in tasks]
         for done in as_completed(running):

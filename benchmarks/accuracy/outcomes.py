@@ -10,6 +10,7 @@ import pandas as pd
 
 from benchmarks.accuracy.engines import NAME, Finding
 from benchmarks.accuracy.modifications import MODIFICATIONS, RELATED_COUNTS
+from image_duplication.detection import PairEvidence
 from image_duplication.records import Kind
 
 
@@ -26,7 +27,8 @@ class PositiveRow:
     """A view against a modification of it. `peers` are the names of the peers that found it.
 
     Not applicable: the modification could not be made of this view. Not visible: it was made, but
-    hardly shows, as a turned hue on a grey picture.
+    hardly shows, as a turned hue on a grey picture. `evidence` is None where the run keeps none, or
+    one of the files could not be read.
     """
 
     product: str
@@ -36,11 +38,20 @@ class PositiveRow:
     is_visible: bool = True
     finding: Finding = Finding()
     peers: tuple[str, ...] = ()
+    evidence: PairEvidence | None = None
+
+    @property
+    def source(self) -> str:
+        """The shop that the view comes from."""
+        return self.product.partition("__")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class PairRow:
-    """Two pictures as they are. `product` is what resampling draws: equal names stay together."""
+    """Two pictures as they are. `product` is what resampling draws: equal names stay together.
+
+    `evidence` as in PositiveRow.
+    """
 
     group: PairGroup
     category: str
@@ -50,9 +61,24 @@ class PairRow:
     second: str
     finding: Finding
     peers: tuple[str, ...] = ()
+    evidence: PairEvidence | None = None
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """The shops that the two pictures come from; none of drawn goods."""
+        if self.group is PairGroup.WITHIN:
+            return frozenset({self.product.partition("__")[0]})
+        shown = [name for name in (self.first, self.second) if "/" in name]
+        return frozenset(name.partition("__")[0] for name in shown)
 
 
 Row = PositiveRow | PairRow
+
+
+def counts_as_found(modification: str, finding: Finding) -> bool:
+    """Whether the modification is found: as a duplicate, or as `related` where that is as good."""
+    counts_related = MODIFICATIONS[modification].family in RELATED_COUNTS
+    return finding.is_duplicate or (counts_related and finding.is_related)
 
 
 def join_kinds(kinds: frozenset[Kind]) -> str:
@@ -70,11 +96,10 @@ def positives_table(rows: Sequence[PositiveRow], peers: Sequence[str]) -> pd.Dat
     for row in rows:
         modification = MODIFICATIONS[row.modification]
         finding = row.finding
-        counts_related = modification.family in RELATED_COUNTS
         lines.append(
             {
                 "product": row.product,
-                "source": row.product.partition("__")[0],
+                "source": row.source,
                 "view": row.view,
                 "modification": row.modification,
                 "family": modification.family.value,
@@ -86,7 +111,7 @@ def positives_table(rows: Sequence[PositiveRow], peers: Sequence[str]) -> pd.Dat
                 "is_related": finding.is_related,
                 "expected_kinds": join_kinds(modification.kinds),
                 "kinds": join_kinds(finding.kinds),
-                NAME: finding.is_duplicate or (counts_related and finding.is_related),
+                NAME: counts_as_found(row.modification, finding),
                 **{name: name in row.peers for name in peers},
             }
         )

@@ -11,6 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.accuracy.cross_validation import MOST_FLAGGED, CrossValidation, Figures
 from benchmarks.accuracy.dataset import PairLabel
 from benchmarks.accuracy.engines import NAME
 from benchmarks.accuracy.intervals import Share
@@ -147,6 +148,39 @@ def print_sources(console: Console, sources: pd.DataFrame) -> None:
             _percent(row["primary_recall"]),
         )
     console.print(table)
+
+
+def print_cross_validation(console: Console, validation: CrossValidation) -> None:
+    """Each source beside itself: with the settings, and with limits chosen without it."""
+    flagged = ("honest flagged", "different products", "hard, of photos")
+    table = _table(
+        "Cross-validation by source: as set → held out", "held out", "primary recall", *flagged
+    )
+    limits = _table("Limits chosen on the other sources", "held out", *validation.limits)
+    limits.add_row("(as set)", *(f"{value:g}" for value in validation.limits.values()))
+    for fold in validation.folds:
+        table.add_row(fold.source, *_compared(fold.as_is, fold.held_out))
+        limits.add_row(fold.source, *(f"{value:g}" for value in fold.limits.values()))
+    table.add_row("pooled", *_compared(validation.as_is, validation.held_out))
+    console.print(table)
+    console.print(limits)
+    bounds = ", ".join(f"{share:.2%} ({group.value})" for group, share in MOST_FLAGGED.items())
+    console.print(
+        "As set: with the settings, whose limits were chosen while looking at all sources. Held "
+        "out: with limits chosen on the other sources alone, for the highest recall while of the "
+        f"pairs there that nobody made these shares are flagged at most: {bounds}. A pair of two "
+        "sources counts with both."
+    )
+
+
+def _compared(as_is: Figures, held_out: Figures) -> tuple[str, ...]:
+    recall = f"{_percent(as_is.recall)} → {_percent(held_out.recall)}"
+    found = f"{as_is.found:,} → {held_out.found:,} of {as_is.modified:,}"
+    flagged = [
+        f"{as_is.flagged[group]} → {held_out.flagged[group]} of {as_is.pairs[group]:,}"
+        for group in PairGroup
+    ]
+    return f"{recall} ({found})", *flagged
 
 
 def print_hard(console: Console, pairs: pd.DataFrame) -> None:
@@ -289,3 +323,35 @@ def write_csvs(
             }
         lines.append(line)
     pd.DataFrame(lines).to_csv(folder / "peers.csv", index=False, float_format="%.6f")
+
+
+def write_cross_validation(folder: Path, validation: CrossValidation) -> None:
+    """Each source held out, then all pooled, which has neither training figures nor limits."""
+    lines = [
+        {
+            "source": fold.source,
+            **_figures("as_set", fold.as_is),
+            **_figures("held_out", fold.held_out),
+            **_figures("training", fold.training),
+            **fold.limits,
+        }
+        for fold in validation.folds
+    ]
+    pooled = {
+        "source": "pooled",
+        **_figures("as_set", validation.as_is),
+        **_figures("held_out", validation.held_out),
+    }
+    # Counts stay whole numbers where the pooled line has none.
+    table = pd.DataFrame([*lines, pooled]).convert_dtypes()
+    table.to_csv(folder / "cross_validation.csv", index=False, float_format="%.5f")
+
+
+def _figures(name: str, of: Figures) -> dict[str, object]:
+    return {
+        f"{name}: recall": of.recall,
+        f"{name}: found": of.found,
+        f"{name}: modified": of.modified,
+        **{f"{name}: {group.value} flagged": count for group, count in of.flagged.items()},
+        **{f"{name}: {group.value} pairs": count for group, count in of.pairs.items()},
+    }

@@ -198,7 +198,7 @@ class KeptSettings(_Section):
 class PatchedSettings(_Section):
     """Least agreement outside one connected place that is covered."""
 
-    remaining: float = _share(0.87)
+    remaining: float = _share(0.8)
     fine: float = _share(0.55)
     scattered: float = _share(0.03)
     edges: float = _share(0.84)
@@ -221,14 +221,12 @@ class GoodsSettings(_Section):
     """The same without edges: with another backdrop's contrast, outlines point the other way."""
     kept_alone: float = _share(0.95)
     cells_alone: int = Field(12, ge=1, le=64)
-    least_kept: float = _share(0.7)
+    least_kept: float = _share(0.66)
     """Of one picture's own texture; below it nothing else counts: the goods' other side."""
     least_kept_if_patched: float = _share(0.55)
     """The same where one place is covered, which may be on the goods."""
     least_agreement_if_laid_anew: float = _share(0.92)
     """Of plain goods, whose outline fits only in perspective: their other side, laid out again."""
-    least_agreement_if_mirrored: float = _share(0.8)
-    """The same where the outline fits mirrored."""
     laid_anew_perspective: float = Field(0.01, ge=0)
     laid_anew_keypoints: int = Field(30, ge=0)
     """Fewer that agree are those of an outline."""
@@ -256,8 +254,10 @@ class AlignedSettings(_Section):
     disputed_inside: float = _share(0.25)
     """Of the cells not at the edge, contradicted: so much, with the next, is another thing in the
     same frame."""
-    most_unlike: float = _share(0.015)
+    most_unlike: float = _share(0.02)
     """Of the overlap, where both pictures have texture and nothing in common."""
+    most_letters_unlike: float = _share(0.004)
+    """Of what is written on two charts, labels or drawings: beyond it they say different things."""
     throughout: ThroughoutSettings = ThroughoutSettings()
     kept: KeptSettings = KeptSettings()
     patched: PatchedSettings = PatchedSettings()

@@ -124,6 +124,12 @@ JUDGED = _with(
     ("role", pa.string()),
     ("is_usable", pa.bool_()),
     ("quality_notes", _WORDS),
+    # What the keeper rule needs of a picture, so that it can be applied again without the file;
+    # null: not judged, or judged by an earlier release.
+    ("detail_px", pa.float64()),
+    ("compression", pa.float64()),
+    ("is_compression_estimated", pa.bool_()),
+    ("border_share", pa.float64()),
     ("base_image_id", pa.string()),
     ("keeper_image_id", pa.string()),
     ("keeper_reason", pa.string()),

@@ -16,7 +16,7 @@ from benchmarks.accuracy import __main__ as command
 from benchmarks.accuracy import peers as peers_module
 from benchmarks.accuracy import steps as steps_module
 from benchmarks.accuracy.dataset import Dataset, DatasetError, PairLabel, read_dataset
-from benchmarks.accuracy.engines import NAME, NOTHING_FOUND, ProjectDetector
+from benchmarks.accuracy.engines import NAME, ProjectDetector
 from benchmarks.accuracy.hard_negatives import (
     Amounts,
     Category,
@@ -243,9 +243,11 @@ def test_project_detector_finds_the_same_bytes_and_nothing_in_what_it_cannot_rea
     noise = np.random.default_rng(5).integers(0, 256, (90, 90, 3), dtype=np.uint8)
     picture = detector.describe(Coding("PNG").encode(Image.fromarray(noise)))
 
-    assert detector.compare(picture, picture).kinds == {Kind.IDENTICAL}
+    assert picture
+    (evidence,) = detector.compare([picture, picture])
+    assert detector.judge(evidence).kinds == {Kind.IDENTICAL}
     assert detector.describe(b"no picture") is None
-    assert detector.compare(picture, None) == NOTHING_FOUND
+    assert detector.compare([picture]) == []
 
 
 def test_judge_compares_views_with_each_other_and_with_modifications(dataset: Dataset) -> None:
@@ -276,6 +278,7 @@ def test_judge_compares_different_products(dataset: Dataset) -> None:
 
     assert [row.category for row in rows if isinstance(row, PairRow)] == ["one source"] * 3
     assert not any(row.peers for row in rows)
+    assert not any(row.evidence for row in rows)
 
 
 def test_judging_in_processes_gives_the_same_rows(dataset: Dataset) -> None:
@@ -283,11 +286,14 @@ def test_judging_in_processes_gives_the_same_rows(dataset: Dataset) -> None:
     tasks = [ProductTask("drawn__lamp", (("front", ("jpeg_50", "crop_10")),)), HardTask(hard)]
 
     def rows(workers: int) -> set[PairRow | PositiveRow]:
-        judged = judge_tasks(dataset, tasks, 7, with_peers=False, workers=workers)
+        judged = judge_tasks(
+            dataset, tasks, 7, with_peers=False, workers=workers, with_evidence=True
+        )
         return {row for found in judged for row in found}
 
     assert rows(2) == rows(1)
     assert len(rows(1)) == 5
+    assert all(row.evidence is not None for row in rows(2))
 
 
 # --- steps -------------------------------------------------------------------------------------
@@ -353,6 +359,7 @@ def test_command_measures_prints_and_writes_everything(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     out = tmp_path / "out"
     arguments = ["--dataset", str(folder), "--sample", "--workers", "1", "--out", str(out)]
+    arguments.append("--cross-validate")
 
     status = command.main(arguments)
 
@@ -364,6 +371,8 @@ def test_command_measures_prints_and_writes_everything(
     for title in ("Recall by family", "Detectors side by side", "Kinds, exactly right", "Goals"):
         assert title in said
     assert "not measured" in said
+    assert "Not cross-validated: all pictures come from one source" in said
+    assert not (out / "cross_validation.csv").exists()
     families = pd.read_csv(out / "families.csv")
     assert {"family", NAME, "difPy 0", "difPy 5"} <= set(families.columns)
     measured = pd.read_csv(out / "modifications.csv")

@@ -1,4 +1,4 @@
-"""What the accuracy benchmark does to pictures: every modification, frame and pair of twins."""
+"""What the accuracy benchmark makes of pictures: modifications, frames, twins and pages."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from benchmarks.accuracy import changes
 from benchmarks.accuracy.changes import NotApplicableError
 from benchmarks.accuracy.frames import FRAMES
 from benchmarks.accuracy.modifications import MODIFICATIONS, Family, Modification, modify
+from benchmarks.accuracy.pages import PAGES
 from benchmarks.accuracy.scoring import FAMILY_GOALS
 from benchmarks.accuracy.twins import PLAIN, PRINTS, SYMMETRIC, MakeTwins, print_on_photo
 from image_duplication.detection import decode
@@ -172,7 +173,7 @@ def test_background_swap_is_refused_without_a_plain_background() -> None:
         changes.swap_background(Image.fromarray(noise), (0, 0, 0), (0, 0, 0))
 
 
-# --- frames and twins --------------------------------------------------------------------------
+# --- frames, twins and pages -------------------------------------------------------------------
 
 
 def test_frames_are_at_least_six() -> None:
@@ -203,6 +204,19 @@ def test_twins_are_two_different_pictures_and_drawn_the_same_again(make: MakeTwi
     assert first.tobytes() == again.tobytes()
     assert apart(first, second) > 2
     assert apart(first, ImageOps.mirror(second)) > 1
+
+
+@pytest.mark.parametrize("design", PAGES)
+def test_pages_share_their_layout_and_are_drawn_the_same_again(design: str) -> None:
+    first, second = PAGES[design](np.random.default_rng(2))
+    again, _ = PAGES[design](np.random.default_rng(2))
+    other, _ = PAGES[design](np.random.default_rng(3))
+
+    assert first.tobytes() == again.tobytes()
+    assert first.size == second.size
+    is_changed = np.abs(np.asarray(first, int) - np.asarray(second, int)).max(axis=2) > 20
+    assert 0.001 < is_changed.mean() < 0.15
+    assert other.tobytes() != first.tobytes()
 
 
 def test_print_on_photo_covers_a_part_of_the_middle(picture: Image.Image) -> None:

@@ -125,6 +125,11 @@ def keep(*candidates: Candidate, matches: Sequence[Match] = ()) -> tuple[int, st
         ({"size_px": 800, "detail_px": 320.0, "compression": 2.0}, [{}], 1, NOT_ENLARGED),
         ({}, [{"size_px": 800, "detail_px": 200.0}], 0, RESOLUTION),
         ({"detail_px": 100.0}, [{}], 1, RESOLUTION),
+        ({}, [{"detail_px": 400.0}], 0, POSITION),
+        ({"detail_px": 400.0}, [{}], 0, POSITION),
+        ({}, [{"size_px": 480, "detail_px": 400.0}], 1, RESOLUTION),
+        ({}, [{"size_px": 420, "detail_px": 500.0}], 1, RESOLUTION),
+        ({"detail_px": 210.0}, [{}], 1, RESOLUTION),
         ({}, [{"compression": 10.0}], 1, COMPRESSION),
         ({}, [{"compression": 19.0}], 0, POSITION),
         ({}, [{"compression": 12.0, "is_compression_estimated": True}], 0, POSITION),
@@ -149,7 +154,9 @@ def keep(*candidates: Candidate, matches: Sequence[Match] = ()) -> tuple[int, st
     ids=[
         "alone", "more detail", "more detail beats less compression", "a little more detail",
         "enlarged", "enlarged and saved well", "the base is enlarged", "enlarged and blurred",
-        "the base is blurred", "less compressed", "a little less compressed", "perhaps less",
+        "the base is blurred", "sharpened at its size", "the base is sharpened",
+        "more detail at another size", "far more detail at one size", "the base is pixelated",
+        "less compressed", "a little less compressed", "perhaps less",
         "clearly less, though estimated", "less compressed among the sharp",
         "for several reasons", "equal",
         "equal among the best", "the only usable", "the base is unusable",
@@ -280,7 +287,7 @@ def test_keeper_does_not_depend_on_the_order_of_the_members() -> None:
     candidates = [
         make_candidate(0),
         make_candidate(1, size_px=440),
-        make_candidate(2, size_px=480, compression=10.0),
+        make_candidate(2, size_px=460, compression=10.0),
         make_candidate(3, size_px=520, compression=30.0),
         make_candidate(4, size_px=560, compression=29.0),
     ]

@@ -251,7 +251,6 @@ LIMITS = AlignedSettings(
         kept_alone=0.95,
         cells_alone=12,
         least_agreement_if_laid_anew=0.92,
-        least_agreement_if_mirrored=0.8,
         laid_anew_perspective=0.01,
         laid_anew_keypoints=25,
         least_kept=0.7,
@@ -260,6 +259,7 @@ LIMITS = AlignedSettings(
     ),
     disputed_inside=0.25,
     most_unlike=0.015,
+    most_letters_unlike=0.005,
 )
 """Limits to test at: the rules, not the tuned defaults, are the subject here."""
 
@@ -323,6 +323,22 @@ def test_a_patch_alone_excuses_goods_that_differ_a_little() -> None:
 )
 def test_another_thing_in_the_same_frame_is_no_match(figures: dict[str, Any], is_one: bool) -> None:
     assert is_agreed(align(**(KEPT | figures))) is is_one
+
+
+def test_pages_that_say_other_things_are_no_match() -> None:
+    assert is_agreed(align(letters_unlike=0.005))
+    assert not is_agreed(align(letters_unlike=0.006))
+
+
+@pytest.mark.parametrize("other", [Engine.PERCEPTUAL, Engine.ALIGNED])
+def test_difpy_match_of_pages_that_say_other_things_stands_alone_only(other: Engine) -> None:
+    pair = replace(WITHIN, alignment=align(letters_unlike=0.5), thumbnail_correlation=1.0)
+    assert judge_pairs([pair], make_settings())
+    assert judge_pairs([pair], make_settings(*BOTH, other)) == []
+    alike = replace(pair, alignment=align(letters_unlike=0.0))
+    assert judge_pairs([alike], make_settings(*BOTH, other))
+    (match,) = judge_pairs([replace(pair, is_same_content=True)], make_settings(*BOTH, other))
+    assert match.engine is Engine.IDENTICAL
 
 
 ANEW = {

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
 from image_duplication.detection.quality import Quality, assess_quality
 from image_duplication.records import QualityNote
@@ -54,6 +54,89 @@ def test_enlarged_copy_has_no_more_detail_than_its_original(
     original = as_jpeg(draw_photo(seed), 88)
     enlarged = as_jpeg(scale(original, factor, resample), quality)
     assert assess(enlarged).detail_px < 1.15 * assess(original).detail_px
+
+
+def add_noise(picture: Image.Image, deviation: float) -> Image.Image:
+    noise = np.random.default_rng(5).normal(0, deviation, (picture.height, picture.width, 1))
+    return Image.fromarray((np.asarray(picture) + noise).clip(0, 255).astype(np.uint8))
+
+
+def pixelate(picture: Image.Image, block_px: int) -> Image.Image:
+    size = (picture.width // block_px, picture.height // block_px)
+    return scale(picture.resize(size, Image.Resampling.BOX), block_px, Image.Resampling.NEAREST)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("factor", [1.25, 1.5, 2.0, 2.6, 3.0])
+def test_copy_enlarged_by_repeating_pixels_has_no_more_detail(factor: float, seed: int) -> None:
+    original = as_jpeg(draw_photo(seed), 88)
+    enlarged = as_jpeg(scale(original, factor, Image.Resampling.NEAREST), 90)
+    ratio = assess(enlarged).detail_px / assess(original).detail_px
+    assert 0.8 < ratio < 1.15
+
+
+def mask(picture: Image.Image) -> Image.Image:
+    return picture.filter(ImageFilter.UnsharpMask(2, 150, 2))
+
+
+def enhance(picture: Image.Image) -> Image.Image:
+    return ImageEnhance.Sharpness(picture).enhance(3)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("sharpen", [mask, enhance])
+@pytest.mark.parametrize("resample", [Image.Resampling.BICUBIC, Image.Resampling.LANCZOS])
+@pytest.mark.parametrize("factor", [1.5, 2.0])
+def test_copy_enlarged_and_sharpened_has_no_more_detail(
+    factor: float,
+    resample: Image.Resampling,
+    sharpen: Callable[[Image.Image], Image.Image],
+    seed: int,
+) -> None:
+    original = as_jpeg(draw_photo(seed), 88)
+    enlarged = as_jpeg(sharpen(scale(original, factor, resample)), 90)
+    assert assess(enlarged).detail_px < 1.15 * assess(original).detail_px
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("deviation", [3, 6, 10])
+def test_copy_enlarged_and_made_noisy_has_no_more_detail(deviation: float, seed: int) -> None:
+    original = as_jpeg(draw_photo(seed), 88)
+    enlarged = scale(original, 2.0, Image.Resampling.BICUBIC)
+    noisy = as_jpeg(add_noise(enlarged, deviation), 90)
+    assert assess(noisy).detail_px < 1.15 * assess(original).detail_px
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("block_px", [2, 4, 8])
+def test_pixelated_copy_has_the_detail_of_its_blocks(block_px: int, seed: int) -> None:
+    original = as_jpeg(draw_photo(seed), 88)
+    pixelated = as_jpeg(pixelate(original, block_px), 90)
+    ratio = assess(pixelated).detail_px / assess(original).detail_px
+    assert ratio == pytest.approx(1 / block_px, rel=0.3)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(
+    "doctor",
+    [mask, enhance, lambda picture: add_noise(picture, 3), lambda picture: add_noise(picture, 6)],
+    ids=["unsharp mask", "sharpness", "slight noise", "noise"],
+)
+def test_sharpening_and_noise_at_the_size_itself_add_less_than_half(
+    doctor: Callable[[Image.Image], Image.Image], seed: int
+) -> None:
+    original = as_jpeg(draw_photo(seed), 88)
+    doctored = as_jpeg(doctor(original), 90)
+    assert assess(doctored).detail_px < 1.5 * assess(original).detail_px
+
+
+@pytest.mark.parametrize("deviation", [0, 3])
+def test_notes_do_not_depend_on_how_a_picture_was_enlarged(deviation: float) -> None:
+    """The note is of what is seen: a picture out of focus that is sharp again is none."""
+    soft = scale(draw_photo(), 3.0, Image.Resampling.BICUBIC)
+    assert assess(soft).notes == (QualityNote.BLURRED,)
+    pixelated = add_noise(pixelate(draw_photo(), 2), deviation)
+    assert assess(pixelated).notes == ()
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

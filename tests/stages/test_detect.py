@@ -12,11 +12,21 @@ import pytest
 from PIL import Image
 
 from image_duplication import layout
-from image_duplication.detection import compare_pictures
+from image_duplication.detection import Candidate, compare_pictures
+from image_duplication.detection.grouping import choose_keeper
+from image_duplication.detection.quality import Quality
 from image_duplication.errors import MissingArtefactError
 from image_duplication.evidence_rows import EVIDENCE
 from image_duplication.pictures import archived_key, staged_key
-from image_duplication.records import Engine, Kind, ReasonCode, Role, StageReport, Status
+from image_duplication.records import (
+    Engine,
+    Kind,
+    QualityNote,
+    ReasonCode,
+    Role,
+    StageReport,
+    Status,
+)
 from image_duplication.settings import Settings, load_settings
 from image_duplication.stages import detect
 from image_duplication.stages.detect import detect_duplicates
@@ -34,6 +44,7 @@ from tests.judged_rows import (
     stage_picture,
     write_downloads,
 )
+from tests.matches import make_match
 
 RUN = "run 1"
 UNIT = "7/1"
@@ -155,6 +166,60 @@ def test_detect_marks_a_picture_that_cannot_be_decoded(storage: Storage) -> None
         assert row["content_sha256"] == sha256(truncated)
         assert not row["is_usable"]
     assert evidence(storage) == []
+
+
+def test_detect_keeps_the_figures_by_which_the_keeper_is_chosen(storage: Storage) -> None:
+    photo = draw_photo()
+    lossless, lossy = encode(photo), encode(photo, "JPEG", quality=80)
+    rows = judge(
+        storage,
+        give(storage, "v", "1", 1, lossless),
+        give(storage, "v", "2", 2, lossy),
+        give(storage, "v", "3", 3, b"\x89PNG broken"),
+        failed_row("v", "4", 4),
+    )
+    assert rows["2"]["role"] == Role.DUPLICATE
+    for row in (rows["1"], rows["2"]):
+        assert 0.5 * photo.width < row["detail_px"] <= photo.width
+        assert row["border_share"] == 0.0
+    assert rows["1"]["is_compression_estimated"] is True
+    assert rows["2"]["is_compression_estimated"] is False
+    assert rows["2"]["compression"] == pytest.approx(23.2, abs=1.0)
+    figures = ("detail_px", "compression", "is_compression_estimated", "border_share")
+    for row in (rows["3"], rows["4"]):
+        assert [row[name] for name in figures] == [None] * 4
+
+
+def test_detect_keeps_figures_that_choose_the_same_keeper_again(storage: Storage) -> None:
+    photo = draw_photo()
+    enlarged = photo.resize((2 * photo.width, 2 * photo.height), Image.Resampling.NEAREST)
+    contents = {
+        "1": encode(enlarged, "JPEG", quality=90),
+        "2": encode(photo, "JPEG", quality=90),
+        "3": encode(photo, "JPEG", quality=40),
+    }
+    rows = judge(storage, *(give(storage, "v", k, int(k), c) for k, c in contents.items()))
+    assert {row["keeper_image_id"] for row in rows.values()} == {"2"}
+    candidates = [
+        Candidate(
+            place,
+            size.width,
+            size.height,
+            Quality(
+                tuple(QualityNote(note) for note in row["quality_notes"]),
+                row["detail_px"],
+                row["compression"],
+                row["is_compression_estimated"],
+                row["border_share"],
+            ),
+        )
+        for place, (row, size) in enumerate(
+            zip(rows.values(), (enlarged, photo, photo), strict=True)
+        )
+    ]
+    matches = [make_match(Kind.SAME_PICTURE, first=0, second=place) for place in (1, 2)]
+    keeper, reason = choose_keeper(candidates[0], list(zip(candidates[1:], matches, strict=True)))
+    assert (keeper, reason) == (1, rows["1"]["keeper_reason"])
 
 
 def test_detect_leaves_a_row_that_failed_earlier_as_it_was(storage: Storage) -> None:
@@ -383,9 +448,7 @@ def test_detect_does_not_keep_a_picture_for_being_enlarged(storage: Storage) -> 
         settings=settle(difpy={"similarity_mse": 50}),
     )
     assert group_of(rows["1"]) == (Role.BASE, "1", "2")
-    assert {row["keeper_reason"] for row in rows.values()} == {
-        "kept for its smaller size with the same detail"
-    }
+    assert {row["keeper_reason"] for row in rows.values()} == {"kept for its greater resolution"}
 
 
 def test_detect_keeps_the_usable_picture_of_a_group(storage: Storage) -> None:

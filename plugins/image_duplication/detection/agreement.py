@@ -21,6 +21,7 @@ from image_duplication.detection.differences import (
     measure_slopes,
 )
 from image_duplication.detection.evidence import Alignment
+from image_duplication.detection.letters import PAGE_SIDE_PX, is_page, measure_letters_unlike
 from image_duplication.detection.looks import ORIENTATIONS, Look
 
 Floats = npt.NDArray[Any]
@@ -281,6 +282,7 @@ def describe_alignment(
         contradicted_inside=contradicted_inside,
         contradicted_scattered=float((contradicted & ~largest).sum() / max(1, compared.sum())),
         unlike=measure_unlike(overlap) if contradicted_inside > _DISPUTED else 0.0,
+        letters_unlike=_compare_letters(first, second, homography, sign),
         remaining_correlation=_quantile(remaining, 0.2),
         goods_agreement=goods.agreement,
         goods_kept=goods.kept,
@@ -361,6 +363,15 @@ def measure_unlike(overlap: Overlap) -> float:
         if shift == (0, 0):
             both = windows.is_valid & (np.minimum(windows.first, windows.second) > _UNLIKE_TEXTURE)
     return float((both & (best < _UNLIKE)).sum() / max(1.0, float(overlap.inside.sum())))
+
+
+def _compare_letters(first: Look, second: Look, homography: Homography, sign: float) -> float:
+    if not (is_page(first.grey) and is_page(second.grey)):
+        return 0.0
+    overlap = overlap_of(first, second, homography, side_px=PAGE_SIDE_PX)
+    if overlap is None:
+        return 0.0
+    return measure_letters_unlike(overlap.first, overlap.second, overlap.inside, sign=sign)
 
 
 @dataclass(frozen=True, slots=True)

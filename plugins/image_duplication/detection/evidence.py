@@ -65,6 +65,7 @@ class Alignment:
     contradicted_inside: float  # of those not at the edge
     contradicted_scattered: float  # without the largest connected contradiction
     unlike: float  # of the overlap: both have texture, with nothing in common; 0 if little differs
+    letters_unlike: float  # of what is written on two pages; 0 of photos, or if one is overlaid
     remaining_correlation: float  # lower fifth over the cells apart from that largest one
     goods_agreement: float  # of the goods' texture alone, where their backdrop is plain in one
     goods_kept: float  # of one picture's own texture there

@@ -9,8 +9,14 @@ from image_duplication.detection.judgement import Match
 from image_duplication.detection.quality import Quality
 from image_duplication.records import Kind
 
-_RESOLUTION_TOLERANCE = 1.15
-"""Copies that differ by less count as equally sharp: saving anew moves the measure by a tenth."""
+_RESOLUTION_TOLERANCE = 1.2
+"""Copies that differ by less count as equally sharp: saving anew moves the measure by a tenth, and
+an enlarged and sharpened copy measures up to 1.15 of its original."""
+
+_SAME_SIZE = 1.1  # in linear size
+_SAME_SIZE_TOLERANCE = 1.5
+"""The same for copies of one size, where sharpening and slight noise pass for detail: the doctored
+copy measures up to 1.5 of the original, a pixelated or slightly blurred one below 0.65."""
 
 _ENLARGED = 1.25  # in linear size, of a picture that shows no more than the smaller one
 _COVERAGE_TOLERANCE = 1.02  # of area
@@ -101,7 +107,9 @@ def choose_keeper(base: Candidate, members: Sequence[tuple[Candidate, Match]]) -
 
     Among the usable ones, if any is, those go on that have the greatest true resolution, then the
     fewest additions, then show the most of the photo, are not enlarged, and are compressed least;
-    of these the earliest. Each step has a tolerance, and looks only at those that are left.
+    of these the earliest. Each step has a tolerance, and looks only at those that are left. Of two
+    copies of one size the resolution does not say which was sharpened or made noisy: they count as
+    equal, and the later steps decide.
     """
     if not members:
         return base.place, "the only picture of its kind"
@@ -224,8 +232,14 @@ _Standings = list[_Standing]
 
 
 def _with_most_resolution(standings: _Standings) -> _Standings:
-    most = max(standing.resolution_px for standing in standings)
-    return [s for s in standings if s.resolution_px * _RESOLUTION_TOLERANCE >= most]
+    best = max(standings, key=lambda standing: (standing.resolution_px, -standing.place))
+    return [s for s in standings if s.resolution_px * _tolerate(s, best) >= best.resolution_px]
+
+
+def _tolerate(standing: _Standing, best: _Standing) -> float:
+    smaller, larger = sorted((standing.photo_px, best.photo_px))
+    is_same_size = larger <= _SAME_SIZE * smaller
+    return _SAME_SIZE_TOLERANCE if is_same_size else _RESOLUTION_TOLERANCE
 
 
 def _with_fewest_additions(standings: _Standings) -> _Standings:

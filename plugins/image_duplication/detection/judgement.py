@@ -82,7 +82,7 @@ def _is_identical(pair: PairEvidence, _settings: DetectionSettings) -> bool:
 
 
 def _is_difpy_match(pair: PairEvidence, settings: DetectionSettings) -> bool:
-    if not pair.is_telling and _FINGERPRINTS & set(settings.engines):
+    if _FINGERPRINTS & set(settings.engines) and _is_refuted(pair, settings.aligned):
         return False
     limit = settings.difpy.similarity_mse
     return (
@@ -91,6 +91,12 @@ def _is_difpy_match(pair: PairEvidence, settings: DetectionSettings) -> bool:
         and pair.mse <= limit
         and (pair.is_same_dimensions or not settings.difpy.same_dimensions)
     )
+
+
+def _is_refuted(pair: PairEvidence, settings: AlignedSettings) -> bool:
+    """Whether more is known than difPy sees: there is nothing to see, or letters differ."""
+    alignment = pair.alignment
+    return not pair.is_telling or (alignment is not None and _is_another_page(alignment, settings))
 
 
 def _is_perceptual_match(pair: PairEvidence, settings: DetectionSettings) -> bool:
@@ -133,6 +139,7 @@ def agrees(pair: PairEvidence, alignment: Alignment, settings: AlignedSettings) 
         _is_outline_alone(alignment, settings)
         or _is_laid_anew(alignment, settings.goods)
         or _is_another_thing(alignment, settings)
+        or _is_another_page(alignment, settings)
     ):
         return False
     # The other side of symmetric goods looks mirrored; another viewpoint looks like perspective.
@@ -183,15 +190,10 @@ def _is_outline_alone(alignment: Alignment, settings: AlignedSettings) -> bool:
 
 def _is_laid_anew(alignment: Alignment, limits: GoodsSettings) -> bool:
     """Whether plain goods agree in their outline alone, which fits but roughly."""
-    if alignment.perspective > limits.laid_anew_perspective:
-        least = limits.least_agreement_if_laid_anew
-    elif alignment.is_mirrored:
-        least = limits.least_agreement_if_mirrored
-    else:
-        return False
     return (
         alignment.goods_cells >= limits.cells
-        and alignment.goods_agreement < least
+        and alignment.goods_agreement < limits.least_agreement_if_laid_anew
+        and alignment.perspective > limits.laid_anew_perspective
         and alignment.keypoints < limits.laid_anew_keypoints
     )
 
@@ -202,6 +204,11 @@ def _is_another_thing(alignment: Alignment, settings: AlignedSettings) -> bool:
         alignment.contradicted_inside >= settings.disputed_inside
         and alignment.unlike > settings.most_unlike
     )
+
+
+def _is_another_page(alignment: Alignment, settings: AlignedSettings) -> bool:
+    """Whether two charts, labels or drawings in one layout say different things."""
+    return alignment.letters_unlike > settings.most_letters_unlike
 
 
 def _agrees_throughout(alignment: Alignment, settings: AlignedSettings, extra: float) -> bool:

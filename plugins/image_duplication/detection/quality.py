@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from image_duplication.detection.detail import measure_detail
 from image_duplication.records import QualityNote
 
 Grey = npt.NDArray[np.uint8]
@@ -25,10 +25,6 @@ _BLANK_DEVIATION = 2.0
 
 _LINES = 24  # rows, and as many columns, that stand for the whole picture
 _LINE_PX = 512
-_LEAST_LINE_PX = 8
-_DETAIL_ENERGY = 0.8
-"""Share of the energy of grey steps that the detail carries. Higher, and the noise of JPEG files
-counts as detail; lower, and fine texture does not: tried on pictures enlarged and reduced."""
 
 _BLURRED_DETAIL = 0.5  # an enlargement by two has about 0.4; sharp product photos 0.56 to 1
 _LEAST_BLURRED_PX = 96  # of the shorter side: smaller pictures are seen small
@@ -55,9 +51,11 @@ class Quality:
     """Shares are of 1.
 
     `detail_px` is the longest side, in pixels, that the picture would need for the detail it
-    carries: an enlarged copy has that of its original. It is a measure to compare copies of one
-    picture by; a soft motif has less than its size. `compression` is the mean step of the JPEG
-    quantisation: the file's own, or estimated from the edges of its blocks; lower is better.
+    carries: an enlarged or pixelated copy has that of its original, or less. It is a measure to
+    compare copies of one picture by; a soft motif has less than its size, and sharpening or slight
+    noise at the size itself adds up to a half (see `measure_detail`). `compression` is the mean
+    step of the JPEG quantisation: the file's own, or estimated from the edges of its blocks; lower
+    is better.
     """
 
     notes: tuple[QualityNote, ...]
@@ -83,13 +81,13 @@ def assess_quality(
     height, width = grey.shape
     overview = _reduce(grey)
     rows, columns = _sample_steps(grey)
-    detail_share = _measure_detail(rows, columns)
+    detail = measure_detail(rows, columns)
     border_share = _measure_border(overview)
     is_blank = _is_blank(colour, overview)
     notes = {
         QualityNote.TOO_SMALL: min(width, height) < min_side_px,
         QualityNote.BLURRED: not is_blank
-        and detail_share < _BLURRED_DETAIL
+        and detail.shown < _BLURRED_DETAIL
         and min(width, height) >= _LEAST_BLURRED_PX,
         QualityNote.BLANK: is_blank,
         QualityNote.PLACEHOLDER: not is_blank and _is_notice(grey, overview, border_share),
@@ -97,7 +95,7 @@ def assess_quality(
     }
     return Quality(
         notes=tuple(note for note, holds in notes.items() if holds),
-        detail_px=detail_share * max(width, height),
+        detail_px=detail.true * max(width, height),
         compression=_mean_step(quantization)
         if quantization
         else _estimate_compression(rows, columns),
@@ -122,7 +120,7 @@ def _is_blank(colour: npt.NDArray[np.uint8], overview: Grey) -> bool:
     return bool(colour.reshape(-1, 3).std(axis=0).max() < _BLANK_DEVIATION)
 
 
-# Detail and compression ---------------------------------------------------------------------------
+# Steps and compression ----------------------------------------------------------------------------
 
 
 def _sample_steps(grey: Grey) -> tuple[Floats, Floats]:
@@ -138,36 +136,6 @@ def _sample_rows(grey: Grey) -> Floats:
     places = ((np.arange(_LINES) + 0.5) * height / _LINES).astype(np.intp)
     lines = grey[places, start : start + length].astype(np.float32)
     return lines[:, 1:] - lines[:, :-1]
-
-
-def _measure_detail(rows: Floats, columns: Floats) -> float:
-    """The share of the size that the picture's detail needs: where its spectrum ends.
-
-    Enlarging adds pixels but no spectrum, so the share falls as the size grows. Steps, rather than
-    greys, make the spectrum of a sharp photo flat, so that its end is seen.
-    """
-    sides = [side for side in (rows, columns) if side.shape[1] >= _LEAST_LINE_PX]
-    if not sides:
-        return 0.0
-    length = cv2.getOptimalDFTSize(max(side.shape[1] for side in sides))
-    length += length % 2
-    lines = np.zeros((_LINES * len(sides), length), np.float32)
-    for number, side in enumerate(sides):
-        target = lines[_LINES * number : _LINES * (number + 1), : side.shape[1]]
-        np.multiply(side, _window(side.shape[1]), out=target)
-    spectrum = np.asarray(cv2.dft(lines, flags=cv2.DFT_ROWS))
-    # Rows as OpenCV packs them: the constant, pairs of parts, and the highest frequency.
-    energy = np.square(spectrum, out=spectrum).sum(axis=0)[1:-1].reshape(-1, 2).sum(axis=1)
-    reached = np.cumsum(energy, dtype=np.float64)
-    if reached[-1] <= 0.0:
-        return 0.0
-    end = float(np.interp(_DETAIL_ENERGY * reached[-1], reached, np.arange(1, len(reached) + 1)))
-    return min(1.0, end / len(reached) / _DETAIL_ENERGY)
-
-
-@functools.lru_cache(maxsize=64)
-def _window(length: int) -> Floats:
-    return np.hanning(length + 2)[1:-1].astype(np.float32)
 
 
 def _mean_step(quantization: Quantization) -> float:

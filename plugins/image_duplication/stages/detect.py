@@ -197,6 +197,10 @@ def _unjudged_row(judge: _Judge, row: Row) -> Row:
         "role": Role.ABSENT if is_absent else Role.UNJUDGED,
         "is_usable": False,
         "quality_notes": [],
+        "detail_px": None,
+        "compression": None,
+        "is_compression_estimated": None,
+        "border_share": None,
         "base_image_id": None,
         "keeper_image_id": None,
         "keeper_reason": None,
@@ -233,8 +237,13 @@ def _look_at(
         row["status"] = Status.FAILED
         row["reason_code"] = ReasonCode.DECODE_FAILED
         return None
+    quality = picture.quality
     row["is_usable"] = picture.is_usable
-    row["quality_notes"] = list(picture.quality.notes)
+    row["quality_notes"] = list(quality.notes)
+    row["detail_px"] = quality.detail_px
+    row["compression"] = quality.compression
+    row["is_compression_estimated"] = quality.is_compression_estimated
+    row["border_share"] = quality.border_share
     return picture
 
 
