@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
@@ -180,6 +182,35 @@ def test_badge_contradicts_one_connected_place() -> None:
     assert 0.03 < figures.contradicted < 0.3
     assert figures.contradicted_scattered < 0.02
     assert figures.remaining_correlation > 0.9
+
+
+def test_figures_do_not_depend_on_where_in_memory_the_pictures_are() -> None:
+    overlap = overlap_of(look(PHOTO), look(add_badge(brighten(PHOTO, 0.9))), SAME)
+    assert overlap is not None
+
+    def place(values: np.ndarray, offset: int) -> np.ndarray:
+        """The same values so many floats after an aligned address."""
+        buffer = np.empty(values.size + offset, np.float32)
+        placed = buffer[offset:].reshape(values.shape)
+        placed[:] = values
+        return placed
+
+    found = {
+        describe_alignment(
+            look(PHOTO),
+            look(add_badge(brighten(PHOTO, 0.9))),
+            SAME,
+            0,
+            replace(
+                overlap,
+                first=place(overlap.first, offset),
+                second=place(overlap.second, offset),
+                inside=place(overlap.inside, offset),
+            ),
+        )
+        for offset in range(16)
+    }
+    assert len(found) == 1
 
 
 def test_another_photo_in_one_frame_is_unlike_but_an_overlay_and_an_inversion_are_not() -> None:
