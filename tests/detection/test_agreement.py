@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
@@ -17,6 +15,7 @@ from image_duplication.detection.agreement import (
     overlap_of,
     weigh,
 )
+from image_duplication.detection.differences import measure_steepness
 from image_duplication.detection.evidence import Alignment
 from image_duplication.detection.looks import Look, look_at
 from tests.drawn_photos import draw_photo
@@ -184,32 +183,17 @@ def test_badge_contradicts_one_connected_place() -> None:
     assert figures.remaining_correlation > 0.9
 
 
-def test_figures_do_not_depend_on_where_in_memory_the_pictures_are() -> None:
-    overlap = overlap_of(look(PHOTO), look(add_badge(brighten(PHOTO, 0.9))), SAME)
-    assert overlap is not None
+def test_steepness_does_not_depend_on_where_in_memory_the_slopes_are() -> None:
+    across, down = np.random.default_rng(0).normal(0, 10, (2, 1, 128 * 121)).astype(np.float32)
 
     def place(values: np.ndarray, offset: int) -> np.ndarray:
         """The same values so many floats after an aligned address."""
-        buffer = np.empty(values.size + offset, np.float32)
-        placed = buffer[offset:].reshape(values.shape)
+        placed = np.empty((1, values.size + offset), np.float32)[:, offset:]
         placed[:] = values
         return placed
 
-    found = {
-        describe_alignment(
-            look(PHOTO),
-            look(add_badge(brighten(PHOTO, 0.9))),
-            SAME,
-            0,
-            replace(
-                overlap,
-                first=place(overlap.first, offset),
-                second=place(overlap.second, offset),
-                inside=place(overlap.inside, offset),
-            ),
-        )
-        for offset in range(16)
-    }
+    # OpenCV's own, which is faster, gives two different answers here.
+    found = {measure_steepness(place(across, n), place(down, n)).tobytes() for n in range(16)}
     assert len(found) == 1
 
 
