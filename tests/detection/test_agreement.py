@@ -15,6 +15,7 @@ from image_duplication.detection.agreement import (
     overlap_of,
     weigh,
 )
+from image_duplication.detection.differences import measure_steepness
 from image_duplication.detection.evidence import Alignment
 from image_duplication.detection.looks import Look, look_at
 from tests.drawn_photos import draw_photo
@@ -180,6 +181,20 @@ def test_badge_contradicts_one_connected_place() -> None:
     assert 0.03 < figures.contradicted < 0.3
     assert figures.contradicted_scattered < 0.02
     assert figures.remaining_correlation > 0.9
+
+
+def test_steepness_does_not_depend_on_where_in_memory_the_slopes_are() -> None:
+    across, down = np.random.default_rng(0).normal(0, 10, (2, 1, 128 * 121)).astype(np.float32)
+
+    def place(values: np.ndarray, offset: int) -> np.ndarray:
+        """The same values so many floats after an aligned address."""
+        placed = np.empty((1, values.size + offset), np.float32)[:, offset:]
+        placed[:] = values
+        return placed
+
+    # OpenCV's own, which is faster, gives two different answers here.
+    found = {measure_steepness(place(across, n), place(down, n)).tobytes() for n in range(16)}
+    assert len(found) == 1
 
 
 def test_another_photo_in_one_frame_is_unlike_but_an_overlay_and_an_inversion_are_not() -> None:

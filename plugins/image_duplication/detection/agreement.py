@@ -19,6 +19,7 @@ from image_duplication.detection.differences import (
     find_added_edges,
     look_around,
     measure_slopes,
+    measure_steepness,
 )
 from image_duplication.detection.evidence import Alignment
 from image_duplication.detection.letters import PAGE_SIDE_PX, is_page, measure_letters_unlike
@@ -438,7 +439,7 @@ def _compare_edges(overlap: Overlap, sign: float) -> list[tuple[float, float]]:
     """
     first_x, first_y = measure_slopes(overlap.first)
     second_x, second_y = measure_slopes(overlap.second)
-    first, second = cv2.magnitude(first_x, first_y), cv2.magnitude(second_x, second_y)
+    first, second = measure_steepness(first_x, first_y), measure_steepness(second_x, second_y)
     along = sign * (first_x * second_x + first_y * second_y)
     is_kept = along > _EDGE_COSINE * first * second
     is_inside = overlap.inside > 0
