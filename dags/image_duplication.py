@@ -17,6 +17,11 @@ expression, or nothing for none. A scheduled run, or one started by hand, judges
 backfill's run judges the variants with a row whose `updated_at` lies in its interval, on the
 catalogue as it is now.
 
+**Alerts.** A run that is not finished 36 hours after its start (`IMAGE_DUPLICATION_DEADLINE_HOURS`;
+empty: no deadline; backfills have none), a run, unit or category that failed, a unit that went on
+with too few pictures, a jump in duplicates: each goes through every connection that is defined of
+`image_duplication_alerts_email`, `…_slack` and `…_webhook`.
+
 **One run at a time owns a category.** A second one that comes to it is tried again, then fails by
 name; its other categories go on.
 
@@ -48,7 +53,10 @@ from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, TriggerRule, task, task_group
+from airflow.sdk.definitions.deadline import DeadlineAlert
 
+from image_duplication_airflow.alerting import tell_of_failed_run
+from image_duplication_airflow.deadlines import read_deadline
 from image_duplication_airflow.params import PARAMS
 from image_duplication_airflow.retries import RETRIES, RETRY_DELAY, RETRY_POLICY
 
@@ -65,8 +73,12 @@ MAX_ACTIVE_RUNS = 4
 """A chosen category need not wait for the weekly run; leases keep two runs off one category."""
 
 
-def build_dag(cron: str) -> DAG:
-    """The DAG `image_duplication`, run at the times of a cron expression; empty: only by hand."""
+def build_dag(cron: str, deadline: DeadlineAlert | None) -> DAG:
+    """The DAG `image_duplication`, run at the times of a cron expression; empty: only by hand.
+
+    `airflow dags test` and `dag.test()` fail with a deadline after all has succeeded: Airflow 3.3
+    takes the deadline itself for its id in the database.
+    """
     with DAG(
         dag_id="image_duplication",
         doc_md=__doc__,
@@ -75,6 +87,8 @@ def build_dag(cron: str) -> DAG:
         start_date=FIRST_WEEK,
         catchup=False,
         max_active_runs=MAX_ACTIVE_RUNS,
+        deadline=deadline,
+        on_failure_callback=tell_of_failed_run,
         params=PARAMS,
         tags=["catalogue-quality", "images"],
         default_args={
@@ -219,17 +233,19 @@ def build_dag(cron: str) -> DAG:
         def publish_run() -> dict[str, Any]:
             """Assemble the category files and the run's summary; fail when a unit failed."""
             from image_duplication.stages.publish import publish_run
+            from image_duplication_airflow.alerting import telling_of
             from image_duplication_airflow.connections import open_store
             from image_duplication_airflow.runtime import current_run, leases_of
 
             run = current_run()
-            with open_store(run.choices.settings) as store:
+            with telling_of(run) as telling, open_store(run.choices.settings) as store:
                 leases = leases_of(run, store)
                 summary = publish_run(
                     run.storage,
                     run.choices.settings,
                     run_id=run.run_id,
                     owning=leases.owning,
+                    telling=telling,
                 )
             return summary.totals()
 
@@ -259,4 +275,4 @@ def build_dag(cron: str) -> DAG:
     return dag
 
 
-dag = build_dag(os.environ.get(SCHEDULE_VARIABLE, WEEKLY))
+dag = build_dag(os.environ.get(SCHEDULE_VARIABLE, WEEKLY), read_deadline(os.environ))

@@ -70,12 +70,15 @@ def make_airflow_home(
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         # SQLite and more parallel tasks than this: "database is locked" ends the scheduler.
         "AIRFLOW__CORE__PARALLELISM": "4",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}",
+        # A request that has to wait for the scheduler's writing gives up after so many seconds.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}?timeout=60",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW_CONN_GEM_STAGING": source_uri,
         # Runs are started by hand: one that the schedule started would be in the way.
         "IMAGE_DUPLICATION_SCHEDULE": "",
+        # A deadline makes `airflow dags test` fail after all has succeeded.
+        "IMAGE_DUPLICATION_DEADLINE_HOURS": "",
         INCLUDE_VARIABLE: str(PROJECT / "include"),
         "IMAGE_DUPLICATION__STORAGE__ROOT": str(data),
         "IMAGE_DUPLICATION__URLS__IMAGE_BASE": image_base,

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,11 +69,18 @@ def run_airflow(source: str, port: int, console: Console) -> None:
 
 @contextlib.contextmanager
 def running_standalone(
-    folder: Path, *, source_uri: str, image_base: str, console: Console, port: int = 0
+    folder: Path,
+    *,
+    source_uri: str,
+    image_base: str,
+    console: Console,
+    port: int = 0,
+    extra: Mapping[str, str] | None = None,
 ) -> Iterator[StandaloneAirflow]:
     """`airflow standalone` with its home and data below the folder, healthy, until the block ends.
 
-    Raises DemoFailedError when it does not start.
+    `extra` are further variables of its environment, which come before the demo's own. Raises
+    DemoFailedError when it does not start.
     """
     port = port or _free_port()
     address = f"http://127.0.0.1:{port}"
@@ -89,7 +96,8 @@ def running_standalone(
             "AIRFLOW__API__BASE_URL": address,
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{_USER}:admin",
-        },
+        }
+        | dict(extra or {}),
     )
     password = write_password(home, _USER)
     log = folder / "airflow.log"

@@ -8,6 +8,9 @@ import itertools
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from image_duplication.detection import compare_pictures, describe_picture, judge_pairs
@@ -113,3 +116,106 @@ def test_judging_from_rows_gives_the_matches_of_judging_afresh(storage: Storage)
     found = {(match.first, match.second) for match in matches}
     assert {(0, 1), (0, 3), (0, 4)} <= found
     assert not {(place, 6) for place in range(6)} & found
+
+
+# The other order --------------------------------------------------------------------------------
+
+
+def draw_evidence() -> st.SearchStrategy[PairEvidence]:
+    """Pairs with any figures; the transformation is one that can be turned round."""
+    share = st.floats(0, 1)
+    size = st.integers(1, 5_000)
+    stretch, shift, tilt = st.floats(0.2, 3), st.floats(-0.5, 0.5), st.floats(-0.1, 0.1)
+    homography = st.tuples(
+        stretch, st.just(0.0), shift, shift, stretch, shift, tilt, tilt, st.just(1.0)
+    )
+    sided = {
+        field.name: share
+        for field in dataclasses.fields(Alignment)
+        if field.name.endswith(("_first", "_second"))
+    }
+    slope = st.floats(0.01, 5).flatmap(lambda size: st.sampled_from([size, -size]))
+    alignment = st.builds(
+        make_alignment, homography=homography, tone_slope=slope, keypoints=size, **sided
+    )
+    return st.builds(
+        make_pair,
+        first=st.integers(0, 60),
+        second=st.integers(0, 60),
+        width_first_px=size,
+        height_first_px=size,
+        width_second_px=size,
+        height_second_px=size,
+        difpy_mse=st.none() | st.floats(0, 200),
+        mse=st.floats(0, 65_025),
+        rotation_deg=st.sampled_from([0, 90, 180, 270]),
+        thumbnail_correlation=st.none() | st.floats(-1, 1),
+        alignment=st.none() | alignment,
+    )
+
+
+@given(pair=draw_evidence())
+def test_evidence_reversed_twice_is_the_same(pair: PairEvidence) -> None:
+    twice = pair.reversed().reversed()
+    assert dataclasses.replace(twice, alignment=None) == dataclasses.replace(pair, alignment=None)
+    assert (twice.alignment is None) == (pair.alignment is None)
+    if twice.alignment is None or pair.alignment is None:
+        return
+    # An inverse is exact but for rounding, all else exact.
+    rounded = ("homography", "tone_slope")
+    for field in dataclasses.fields(Alignment):
+        before, after = (getattr(side, field.name) for side in (pair.alignment, twice.alignment))
+        expected = pytest.approx(before, rel=1e-6, abs=1e-9) if field.name in rounded else before
+        assert after == expected, field.name
+
+
+@given(pair=draw_evidence())
+@hypothesis_settings(max_examples=50)
+def test_evidence_reversed_has_each_figure_of_the_other_side(pair: PairEvidence) -> None:
+    back = pair.reversed()
+    assert (back.first, back.second) == (pair.second, pair.first)
+    for record, turned in ((pair, back), (pair.alignment, back.alignment)):
+        names = [field.name for field in dataclasses.fields(record)] if record else []
+        for name in names:
+            for side, other in (("_first", "_second"), ("_second", "_first")):
+                if side in name:
+                    assert getattr(turned, name) == getattr(record, name.replace(side, other))
+    assert (back.difpy_mse, back.mse, back.thumbnail_correlation) == (
+        pair.difpy_mse,
+        pair.mse,
+        pair.thumbnail_correlation,
+    )
+
+
+@pytest.mark.parametrize(("degrees", "expected"), [(0, 0), (90, 270), (180, 180), (270, 90)])
+def test_evidence_reversed_turns_the_other_picture_back(degrees: int, expected: int) -> None:
+    assert make_pair(rotation_deg=degrees).reversed().rotation_deg == expected
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_evidence_computed_in_the_other_order_is_the_evidence_reversed(turns: int) -> None:
+    photo = draw_photo(1, 360, 300)
+    turned = Image.fromarray(np.rot90(np.asarray(photo.resize((300, 240))), turns))
+    settings = DetectionSettings()
+    low, high = (
+        describe_picture(picture, content_sha256, settings, min_side_px=33)
+        for picture, content_sha256 in ((photo, "a"), (turned, "b"))
+    )
+    (there,), (back,) = (compare_pictures(order, settings) for order in ((low, high), (high, low)))
+    assert there.alignment is not None
+    assert there.rotation_deg == (-90 * turns) % 360
+    assert dataclasses.replace(back, first=1, second=0) == there.reversed()
+
+
+def test_difpys_own_figure_alone_depends_on_the_order_of_the_two() -> None:
+    """It tries one of the two quarter turns; so the stage compares in the order of the hashes."""
+    settings = DetectionSettings()
+    low, high = (
+        describe_picture(draw_photo(seed, 90, 90), content_sha256, settings, min_side_px=33)
+        for seed, content_sha256 in ((3, "a"), (4, "b"))
+    )
+    (there,), (back,) = (compare_pictures(order, settings) for order in ((low, high), (high, low)))
+    assert back.difpy_mse != there.difpy_mse
+    assert dataclasses.replace(back, first=1, second=0, difpy_mse=None) == dataclasses.replace(
+        there.reversed(), difpy_mse=None
+    )

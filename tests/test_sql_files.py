@@ -12,6 +12,9 @@ from image_duplication.tables import SOURCE_COLUMNS
 from tests.catalogues import SQL_FOLDER, SourceDatabase
 
 FILES = sorted(SQL_FOLDER.glob("*.sql"))
+REMOVAL_FILES = sorted((SQL_FOLDER / "removal").glob("*.sql"))
+READING = [path for path in REMOVAL_FILES if path.stem.endswith("_rows")]
+CHANGING = [path for path in REMOVAL_FILES if path not in READING]
 HEADER = re.compile(
     r"-- Purpose: (?P<purpose>.+)\n-- Binds:(?P<binds>.+)\n-- Result:(?P<result>.+)"
 )
@@ -24,6 +27,9 @@ BINDS: dict[str, object] = {
 }
 
 statement = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+removal = pytest.mark.parametrize("path", REMOVAL_FILES, ids=lambda path: path.stem)
+reading = pytest.mark.parametrize("path", READING, ids=lambda path: path.stem)
+changing = pytest.mark.parametrize("path", CHANGING, ids=lambda path: path.stem)
 
 
 def split_header(path: Path) -> tuple[dict[str, str], str]:
@@ -104,3 +110,48 @@ def test_signatures_and_images_mean_the_same_columns() -> None:
 
     assert {"variant_id", "image_id", "position", "image_url", "updated_at"} == set(of_signatures)
     assert of_signatures.items() <= of_images.items()
+
+
+# Removal -----------------------------------------------------------------------------------------
+
+
+def test_every_row_that_is_read_for_a_removal_can_be_changed_and_changed_back() -> None:
+    assert {path.stem for path in CHANGING} == {
+        f"{deed}_{path.stem.removesuffix('_rows')}s"
+        for path in READING
+        for deed in ("deactivate", "reactivate")
+    }
+
+
+@removal
+def test_removal_statement_names_exactly_its_binds(path: Path) -> None:
+    header, body = split_header(path)
+
+    assert ";" not in body
+    assert set(re.findall(r"[a-z_]+_(?:ids|keys)\b", header["binds"])) == bound_names(body)
+
+
+@reading
+def test_removal_statement_that_reads_is_ordered_and_can_be_locked(path: Path) -> None:
+    header, body = split_header(path)
+
+    assert body.startswith("SELECT")
+    assert not re.search(r"\b(INSERT|UPDATE|DELETE|DROP|ALTER)\b", body)
+    assert "*" not in body
+    # FOR UPDATE is added at the end: nothing may follow the order.
+    assert re.search(r"\nORDER BY [a-z_., ]+\s*$", body)
+    assert set(re.findall(r"AS ([a-z_]+),?\n", body.partition("FROM")[0])) == {
+        *stated_columns(header)
+    }
+
+
+@changing
+def test_removal_statement_changes_only_whether_rows_are_active(path: Path) -> None:
+    _, body = split_header(path)
+    to, of = (0, 1) if path.stem.startswith("deactivate") else (1, 0)
+
+    assert re.fullmatch(
+        rf"UPDATE inb_(images|variants)\nSET is_active = {to}\n"
+        rf"WHERE [a-z_]+ IN :row_keys\n    AND is_active = {of}\s*",
+        body,
+    )

@@ -6,6 +6,7 @@
     │   ├── SourceContractError   no such table, or a statement gives other columns
     │   ├── SchemaError           a hand-off file is not what its declared schema says
     │   ├── MissingArtefactError  a file that an earlier stage must have written is not there
+    │   ├── RemovalRefusedError   a removal lacks what it needs: approval, confirmation, manifest
     │   └── UnitsFailedError      a run is published, but some of its units failed
     └── TransientError            the same call may succeed later
         ├── SourceError           the database is out of reach or dropped the connection
@@ -42,6 +43,10 @@ class SchemaError(PermanentError):
 
 class MissingArtefactError(PermanentError):
     """A file that an earlier stage must have written is not there."""
+
+
+class RemovalRefusedError(PermanentError):
+    """A removal lacks what it needs: an approval, a typed confirmation, its very manifest."""
 
 
 class UnitsFailedError(PermanentError):

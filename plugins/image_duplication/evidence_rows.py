@@ -68,13 +68,17 @@ EVIDENCE = pa.schema(
         *((name, _arrow_type(hint)) for name, hint in _FIGURES.items()),
     ]
 )
-"""A row per compared pair, matched or not; the figures are those of `PairEvidence`."""
+"""A row per compared pair, matched or not; the figures are those of `PairEvidence`.
+
+The first is the picture of the lower content hash, as pairs are compared: from that order the other
+one is made exactly. Of equal contents it is the earlier picture.
+"""
 
 
 def evidence_to_row(
     pair: PairEvidence, first: Row, second: Row, *, feature_version: str, pixel_size: int
 ) -> Row:
-    """A row of EVIDENCE; `first` and `second` are the judged rows of the two images."""
+    """A row of EVIDENCE; `first` and `second` are the judged rows of the two images, so ordered."""
     return {
         "category_id": first["category_id"],
         "variant_id": first["variant_id"],
@@ -89,7 +93,7 @@ def evidence_to_row(
 
 
 def evidence_from_row(row: Row, places: Mapping[str, int]) -> PairEvidence:
-    """The evidence of a row of EVIDENCE; `places` are the variant's places by image id."""
+    """The evidence of a row of EVIDENCE, in its order; `places` are the variant's by image id."""
     return PairEvidence(
         first=places[row["first_image_id"]],
         second=places[row["second_image_id"]],

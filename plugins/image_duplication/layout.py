@@ -152,3 +152,26 @@ def report(category_id: int, subject: str) -> str:
 def extract_csv(category_id: int) -> str:
     """A category's source rows as CSV."""
     return f"extract/{category_id}.csv"
+
+
+# Removals ---------------------------------------------------------------------------------------
+
+
+def removal_folder(removal_id: str) -> str:
+    """What a removal acts on; kept for as long as it may be undone."""
+    return f"removals/{safe_name(removal_id)}"
+
+
+def removal_manifest(removal_id: str) -> str:
+    """The rows that a removal deactivates, and no others."""
+    return f"{removal_folder(removal_id)}/manifest.parquet"
+
+
+def removal_short_variants(removal_id: str) -> str:
+    """The variants that show too few pictures, with the removal or without it."""
+    return f"{removal_folder(removal_id)}/short_variants.parquet"
+
+
+def removal_record(removal_id: str) -> str:
+    """What was proposed, in counts; written last, so that its presence says it is whole."""
+    return f"{removal_folder(removal_id)}/proposal.json"

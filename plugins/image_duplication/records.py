@@ -151,6 +151,75 @@ class DecisionOrigin(StrEnum):
     APPEAL = "appeal"  # of a seller, entered by whoever settled it
 
 
+class RemovalKind(StrEnum):
+    """Which rows of the source a removal deactivates."""
+
+    IMAGES = "images"
+    VARIANTS = "variants"
+
+
+class RemovalState(StrEnum):
+    """How far a removal has come. A dry run leaves it where it was."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    TIMED_OUT = "timed_out"  # nobody has decided in time
+    APPLYING = "applying"
+    APPLIED = "applied"  # every row of the manifest
+    PARTLY_APPLIED = "partly_applied"  # some rows of the manifest were skipped
+    RESTORING = "restoring"
+    RESTORED = "restored"
+
+
+class RemovalRowState(StrEnum):
+    """How far one row of a manifest has come; a row without a state waits."""
+
+    STARTED = "started"  # noted before the source is changed: see decision 0023
+    APPLIED = "applied"
+    SKIPPED = "skipped"  # see the row's reason
+    RESTORING = "restoring"  # noted before the source is changed back
+    RESTORED = "restored"
+    LEFT = "left"  # the restore left it as it is: see the row's reason
+
+
+class SkipReason(StrEnum):
+    """Why a removal, or its restore, left one row as it is."""
+
+    # either
+    ROW_MISSING = "row_missing"
+    # a removal
+    NOT_ACTIVE = "not_active"
+    ROW_REPEATED = "row_repeated"  # several active rows have the image id
+    ROW_CHANGED = "row_changed"  # another URL, category or `updated_at` than the manifest says
+    CONTENT_CHANGED = "content_changed"
+    KEEPER_NOT_ACTIVE = "keeper_not_active"
+    KEEPER_CHANGED = "keeper_changed"
+    LAST_PICTURE = "last_picture"
+    IMAGES_CHANGED = "images_changed"  # of a variant, since it was judged
+    DECISION_CHANGED = "decision_changed"  # rejected or withdrawn since the proposal
+    NOTICE_SETTLED = "notice_settled"  # since the proposal
+    IN_ANOTHER_REMOVAL = "in_another_removal"  # which was broken off at this row
+    # a restore
+    NOT_REMOVED = "not_removed"  # the removal was broken off before this row
+    ALREADY_ACTIVE = "already_active"
+    REMOVED_AGAIN = "removed_again"  # by a later removal
+
+
+class ExclusionReason(StrEnum):
+    """Why a finding, or a variant with a notice, is not proposed for removal."""
+
+    REJECTED = "rejected"  # by a person
+    NOT_CONFIRMED = "not_confirmed"
+    KEEPER_NOT_CONFIRMED = "keeper_not_confirmed"  # the keeper's own match with the base
+    IS_KEEPER = "is_keeper"
+    IMAGE_REPEATED = "image_repeated"
+    STATE_DIFFERS = "state_differs"  # the finding is of other bytes than the image's row
+    LAST_PICTURE = "last_picture"
+    NOT_SHORT = "not_short"  # any more
+    NOTICE_NOT_OVER = "notice_not_over"
+
+
 class Scope(StrEnum):
     """Which variants a run judges: those that are due, or all."""
 

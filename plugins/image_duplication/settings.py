@@ -290,6 +290,33 @@ class ReportSettings(_Section):
     write_extract_csv: bool = True
 
 
+class AlertSettings(_Section):
+    """Of what a person is told; who is told, and by which way, Airflow connections say."""
+
+    most_new_share: float = Field(0.2, gt=0, le=1)
+    """Newly found duplicates and related pictures of a category, of its images that the run judged;
+    beyond it duplicates have jumped."""
+    least_new: int = Field(50, ge=1)
+    """Fewer new ones are no jump, whatever their share."""
+    runbook: str = Field("docs/runbook.md", min_length=1)
+    """Address of the runbook, as the receivers of alerts reach it."""
+
+
+class RemovalSettings(_Section):
+    """What a removal may take, and whose word it needs."""
+
+    max_share: float = Field(0.1, ge=0, le=1)
+    """Of a category's active images (or variants); above it the approval needs typed words."""
+    batch_rows: int = Field(500, ge=1, le=10_000)
+    """Rows of the source that are changed in one transaction."""
+    notice_days: int = Field(14, ge=0, le=3_650)
+    """From the notice to the seller until a variant that is still short may be proposed."""
+    allow_unreviewed_identical: bool = False
+    """Propose findings of equal bytes that nobody has reviewed."""
+    require_second_person: bool = True
+    """Whoever approves is not who proposed."""
+
+
 class Settings(BaseSettings):
     """All settings of one run. Frozen."""
 
@@ -306,6 +333,8 @@ class Settings(BaseSettings):
     download: DownloadSettings = DownloadSettings()
     detection: DetectionSettings = DetectionSettings()
     report: ReportSettings = ReportSettings()
+    removal: RemovalSettings = RemovalSettings()
+    alerts: AlertSettings = AlertSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -203,6 +203,7 @@ VERDICTS = pa.schema(
         ("distinct_usable", pa.int32()),
         ("unjudged", pa.int32()),
         ("unfetched", pa.int32()),  # of the unjudged, those that another request may fetch
+        ("fetched_at", _TIME),  # when a host last gave or confirmed its pictures, the oldest
         ("redundant", pa.int32()),
         ("signature", pa.string()),
         ("feature_version", pa.string()),
@@ -245,6 +246,59 @@ CHANGES = pa.schema(
     ]
 )
 """Findings of one run against the state that it found, by category and seller."""
+
+REMOVED_IMAGES = pa.schema(
+    [
+        ("category_id", pa.int64()),
+        ("variant_id", pa.string()),
+        ("image_id", pa.string()),
+        ("image_url", pa.string()),  # as the source states it, like `updated_at`
+        ("position", pa.int64()),
+        ("updated_at", _TIME),
+        ("content_sha256", pa.string()),
+        ("keeper_image_id", pa.string()),
+        ("keeper_image_url", pa.string()),
+        ("keeper_updated_at", _TIME),
+        ("keeper_sha256", pa.string()),
+        ("kinds", _WORDS),
+        ("sentence", pa.string()),
+        ("decision_id", pa.int64()),  # null: not reviewed
+    ]
+)
+"""The manifest of a removal of images."""
+
+REMOVED_VARIANTS = pa.schema(
+    [
+        ("category_id", pa.int64()),
+        ("variant_id", pa.string()),
+        ("catalogue_id", pa.string()),
+        ("seller_id", pa.string()),
+        ("product_url", pa.string()),
+        ("verdict", pa.string()),
+        ("required", pa.int32()),
+        ("distinct_usable", pa.int32()),
+        ("signature", pa.string()),
+        ("judged_at", _TIME),
+        ("notice_id", pa.int64()),
+        ("noticed_at", _TIME),
+    ]
+)
+"""The manifest of a removal of variants."""
+
+SHORT_VARIANTS = pa.schema(
+    [
+        ("category_id", pa.int64()),
+        ("variant_id", pa.string()),
+        ("catalogue_id", pa.string()),
+        ("seller_id", pa.string()),
+        ("product_url", pa.string()),
+        ("verdict", pa.string()),
+        ("required", pa.int32()),
+        ("distinct_usable", pa.int32()),
+        ("removed_images", pa.int32()),
+    ]
+)
+"""Variants that stay short after a removal of images."""
 
 
 def check_schema(found: pa.Schema, declared: pa.Schema, what: str) -> None:
@@ -370,7 +424,7 @@ def read_state(storage: Storage, key: str, schema: pa.Schema) -> Iterator[tuple[
     A column that it lacks, or had in another form, is null; one that is no longer declared is left
     out. Hand-offs within a run have no such tolerance.
     """
-    return _group_by_variant(_read_state_rows(storage, key, schema))
+    return _group_by_variant(read_state_rows(storage, key, schema))
 
 
 def read_state_tables(
@@ -406,7 +460,8 @@ def _known_columns(file: pq.ParquetFile, schema: pa.Schema) -> list[str]:
     ]
 
 
-def _read_state_rows(storage: Storage, key: str, schema: pa.Schema) -> Iterator[Row]:
+def read_state_rows(storage: Storage, key: str, schema: pa.Schema) -> Iterator[Row]:
+    """The rows of a category's state, one by one, with the tolerance of `read_state`."""
     with storage.reading(key) as source:
         file = _open_parquet(source, key)
         known = _known_columns(file, schema)

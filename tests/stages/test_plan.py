@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -290,6 +290,30 @@ def test_variants_are_due_when_new_changed_undecided_or_judged_by_older_features
     ]
 
 
+@pytest.mark.parametrize(
+    ("age", "reason"),
+    [(timedelta(days=28), "revalidation"), (timedelta(days=27, hours=23), None), (None, None)],
+    ids=["old", "young", "never fetched"],
+)
+def test_variant_is_due_when_its_pictures_were_confirmed_long_ago(
+    plan_on_sqlite: Planner,
+    storage: Storage,
+    settings: Settings,
+    sqlite_database: SourceDatabase,
+    age: timedelta | None,
+    reason: str | None,
+) -> None:
+    sqlite_database.add_variant(1)
+    sqlite_database.add_image(1, "1-1")
+    plan_on_sqlite(run_id="first")
+    rows = planned(storage, run_id="first").values()
+    remember_verdicts(storage, settings, rows, v1={"fetched_at": age and NOON - age})
+
+    plan_on_sqlite()
+
+    assert planned(storage)["1"]["due_reason"] == reason
+
+
 def test_every_variant_is_due_in_full_scope(
     plan_on_sqlite: Planner, storage: Storage, settings: Settings, sqlite_database: SourceDatabase
 ) -> None:
@@ -350,7 +374,7 @@ def test_category_whose_verdicts_cannot_be_read_is_named_and_all_due(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     sqlite_database.add_variants(2, 1)
-    write_rows(storage, layout.current("verdicts", 7), UNITS, [])
+    storage.write_bytes(layout.current("verdicts", 7), b"no Parquet file")
 
     [category] = plan_on_sqlite().categories
 

@@ -162,6 +162,7 @@ def test_report_verdict_carries_what_its_variant_is_and_when_it_was_judged(
         "distinct_usable": 1,
         "unjudged": 0,
         "unfetched": 0,
+        "fetched_at": NOON,
         "redundant": 0,
         "signature": "signature-v1",
         "feature_version": "1-px50",

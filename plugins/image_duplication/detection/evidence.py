@@ -155,3 +155,20 @@ class PairEvidence:
     is_telling: bool
     thumbnail_correlation: float | None
     alignment: Alignment | None
+
+    def reversed(self) -> PairEvidence:
+        """The same, with the pictures in the other order."""
+        return replace(
+            self,
+            first=self.second,
+            second=self.first,
+            width_first_px=self.width_second_px,
+            height_first_px=self.height_second_px,
+            width_second_px=self.width_first_px,
+            height_second_px=self.height_first_px,
+            rotation_deg=-self.rotation_deg % _FULL_TURN_DEG,
+            alignment=self.alignment and self.alignment.reversed(),
+        )
+
+
+_FULL_TURN_DEG = 360

@@ -1,4 +1,8 @@
-"""Stage detect_duplicates: each variant's pictures judged, with the evidence kept."""
+"""Stage detect_duplicates: each variant's pictures judged, with the evidence kept.
+
+What an earlier run found of the same bytes is judged again, and no picture is read for it. Evidence
+is computed and kept in the order of content hashes, so it is the same figures either way.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import itertools
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +22,7 @@ from image_duplication.detection import (
     DecodeError,
     Group,
     Match,
+    PairEvidence,
     Picture,
     compare_pictures,
     decode,
@@ -25,7 +30,9 @@ from image_duplication.detection import (
     group_images,
     judge_pairs,
 )
+from image_duplication.detection.quality import Quality
 from image_duplication.detection.sentences import describe_match
+from image_duplication.earlier_evidence import EarlierVariant, read_earlier_evidence
 from image_duplication.errors import MissingArtefactError
 from image_duplication.evidence_rows import EVIDENCE, evidence_to_row
 from image_duplication.judgement_versions import feature_version, threshold_version
@@ -49,6 +56,17 @@ _BATCH_VARIANTS = 16
 _IMAGES_WORTH_A_PROCESS = 400
 _PROGRESS_INTERVAL_S = 10.0
 
+_COUNTS = (
+    "images",
+    "judged",
+    "failed",
+    "pairs",
+    "duplicates",
+    "related",
+    "decoded",
+    "remembered",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
@@ -60,24 +78,58 @@ class _Judge:
     judged_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One variant's rows, and what is known of its pictures."""
+
+    rows: list[Row]
+    earlier: EarlierVariant | None
+
+
+@dataclass(slots=True)
+class _Judgement:
+    """What judging some variants gave."""
+
+    judged: list[Row]
+    evidence: list[Row]
+    decoded: int = 0
+    remembered: int = 0
+
+    def add(self, other: _Judgement) -> None:
+        self.judged += other.judged
+        self.evidence += other.evidence
+        self.decoded += other.decoded
+        self.remembered += other.remembered
+
+
 def detect_duplicates(
     storage: Storage, settings: Settings, *, run_id: str, unit_id: str, judged_at: datetime
 ) -> StageReport:
     """Write `judged.parquet`, a row per image, and `evidence.parquet`, a row per compared pair.
 
     `judged_at` is the run's own time, so that judging a snapshot again gives an equal file.
+
+    A variant of which every content was looked at before, and every pair compared, by the same
+    feature version, is judged from that evidence: moved, renamed and added copies change nothing of
+    it. Of any other variant every picture is decoded, for a changed one is compared with them all;
+    except those known to be unreadable.
+
+    Counts: `images`, of them `judged` and `failed`; `pairs` with evidence; `duplicates` and
+    `related` found; pictures `decoded`, or tried, by this run; images `remembered`, that is judged
+    from stored evidence.
     """
     started = time.monotonic()
     downloads = layout.unit_file(run_id, unit_id, "downloads.parquet")
     images = count_rows(storage, downloads)
+    earlier, unknown_images = read_earlier_evidence(storage, settings, downloads)
     processes = count_processes(
         settings.detection.processes,
         task_slots=settings.detection.task_slots,
-        images=images,
+        images=unknown_images,
         images_worth_one=_IMAGES_WORTH_A_PROCESS,
     )
     judge = _Judge(storage, settings, run_id, judged_at)
-    counts = {"images": 0, "judged": 0, "failed": 0, "pairs": 0, "duplicates": 0, "related": 0}
+    counts = dict.fromkeys(_COUNTS, 0)
     progress = _Progress(unit_id, images)
     with (
         TableWriter(storage, layout.unit_file(run_id, unit_id, "judged.parquet"), JUDGED) as judged,
@@ -85,30 +137,36 @@ def detect_duplicates(
             storage, layout.unit_file(run_id, unit_id, "evidence.parquet"), EVIDENCE
         ) as evidence,
     ):
-        batches = _batches(rows for _, rows in read_variants(storage, downloads, DOWNLOADED))
+        batches = _batches(
+            _Task(rows, earlier.find(variant_id))
+            for variant_id, rows in read_variants(storage, downloads, DOWNLOADED)
+        )
         work = functools.partial(_judge_batch, judge)
-        for judged_rows, evidence_rows in map_in_order(work, batches, processes):
-            judged.write(judged_rows)
-            evidence.write(evidence_rows)
-            _count(counts, judged_rows, evidence_rows)
+        for judgement in map_in_order(work, batches, processes):
+            judged.write(judgement.judged)
+            evidence.write(judgement.evidence)
+            _count(counts, judgement)
             progress.log(counts["images"])
     seconds = time.monotonic() - started
     logger.info("unit %s: %s in %.1f s, %s process(es)", unit_id, counts, seconds, processes)
     return StageReport("detect_duplicates", unit_id, seconds, counts)
 
 
-def _batches(variants: Iterator[list[Row]]) -> Iterator[list[list[Row]]]:
-    while batch := list(itertools.islice(variants, _BATCH_VARIANTS)):
+def _batches(tasks: Iterator[_Task]) -> Iterator[list[_Task]]:
+    while batch := list(itertools.islice(tasks, _BATCH_VARIANTS)):
         yield batch
 
 
-def _count(counts: dict[str, int], judged_rows: list[Row], evidence_rows: list[Row]) -> None:
-    counts["images"] += sum(row["role"] != Role.ABSENT for row in judged_rows)
-    counts["judged"] += sum(row["role"] in {Role.BASE, Role.DUPLICATE} for row in judged_rows)
-    counts["failed"] += sum(row["status"] == Status.FAILED for row in judged_rows)
-    counts["duplicates"] += sum(row["role"] == Role.DUPLICATE for row in judged_rows)
-    counts["related"] += sum(len(row["related"]) for row in judged_rows)
-    counts["pairs"] += len(evidence_rows)
+def _count(counts: dict[str, int], judgement: _Judgement) -> None:
+    rows = judgement.judged
+    counts["images"] += sum(row["role"] != Role.ABSENT for row in rows)
+    counts["judged"] += sum(row["role"] in {Role.BASE, Role.DUPLICATE} for row in rows)
+    counts["failed"] += sum(row["status"] == Status.FAILED for row in rows)
+    counts["duplicates"] += sum(row["role"] == Role.DUPLICATE for row in rows)
+    counts["related"] += sum(len(row["related"]) for row in rows)
+    counts["pairs"] += len(judgement.evidence)
+    counts["decoded"] += judgement.decoded
+    counts["remembered"] += judgement.remembered
 
 
 class _Progress:
@@ -136,52 +194,118 @@ class _Progress:
         )
 
 
-def _judge_batch(judge: _Judge, variants: list[list[Row]]) -> tuple[list[Row], list[Row]]:
-    judged: list[Row] = []
-    evidence: list[Row] = []
-    for rows in variants:
-        judged_rows, evidence_rows = _judge_variant(judge, rows)
-        judged += judged_rows
-        evidence += evidence_rows
-    return judged, evidence
+def _judge_batch(judge: _Judge, tasks: list[_Task]) -> _Judgement:
+    judgement = _Judgement([], [])
+    for task in tasks:
+        judgement.add(_judge_variant(judge, task))
+    return judgement
 
 
-def _judge_variant(judge: _Judge, rows: list[Row]) -> tuple[list[Row], list[Row]]:
+def _judge_variant(judge: _Judge, task: _Task) -> _Judgement:
     """One variant's rows in, the same rows judged out, in the order of the rows."""
-    judged = [_unjudged_row(judge, row) for row in rows]
+    judged = [_unjudged_row(judge, row) for row in task.rows]
     ordered = sorted((row for row in judged if row["content_sha256"]), key=_by_position)
-    seen: list[tuple[Row, Picture]] = []
-    by_content: dict[str, Picture] = {}
-    for row in ordered:
-        picture = _look_at(
-            judge,
-            row,
-            by_content.get(row["content_sha256"]),
-            with_look=len(by_content) < MOST_LOOKS,
-        )
-        if picture:
-            seen.append((row, picture))
-            by_content[picture.content_sha256] = picture
+    findings = _remember(ordered, task.earlier) or _examine(judge, ordered, task.earlier)
     detection = judge.settings.detection
-    evidence = compare_pictures([picture for _, picture in seen], detection)
-    matches = judge_pairs(evidence, detection)
+    # Kept in hash order, judged in the variant's.
+    in_places = [
+        pair if pair.first < pair.second else pair.reversed() for pair in findings.evidence
+    ]
+    groups, related = group_images(findings.candidates, judge_pairs(in_places, detection))
+    _write_groups(findings.pictured, groups, related)
+    return _Judgement(
+        judged,
+        [
+            evidence_to_row(
+                pair,
+                findings.pictured[pair.first],
+                findings.pictured[pair.second],
+                feature_version=feature_version(detection),
+                pixel_size=detection.difpy.pixel_size,
+            )
+            for pair in findings.evidence
+        ],
+        decoded=findings.decoded,
+        remembered=findings.remembered,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Findings:
+    """What there is to judge one variant by.
+
+    `pictured` are the rows of its readable pictures; places are indices into it. `evidence` is in
+    hash order, sorted by places.
+    """
+
+    pictured: list[Row]
+    candidates: list[Candidate]
+    evidence: list[PairEvidence]
+    decoded: int = 0
+    remembered: int = 0
+
+
+def _remember(ordered: list[Row], earlier: EarlierVariant | None) -> _Findings | None:
+    """What is known of a variant's pictures, if it is all that judging them takes."""
+    recalled = earlier and earlier.recall([row["content_sha256"] for row in ordered])
+    if not recalled:
+        return None
+    pictured = []
+    for row, quality in zip(ordered, recalled.qualities, strict=True):
+        if quality is None:
+            _write_unreadable(row)
+        else:
+            _write_quality(row, quality)
+            pictured.append(row)
+    return _Findings(
+        pictured, recalled.candidates, recalled.evidence, remembered=len(recalled.qualities)
+    )
+
+
+def _examine(judge: _Judge, ordered: list[Row], earlier: EarlierVariant | None) -> _Findings:
+    """What decoding and comparing the pictures shows."""
+    pictured: list[Row] = []
+    pictures: list[Picture] = []
+    by_content: dict[str, Picture] = {}
+    decoded = remembered = 0
+    for row in ordered:
+        content = row["content_sha256"]
+        if earlier and earlier.is_unreadable(content):
+            _write_unreadable(row)
+            remembered += 1
+            continue
+        # Equal bytes need not be decoded again.
+        picture = by_content.get(content)
+        if picture is None:
+            picture = _look_at(judge, row, with_look=len(by_content) < MOST_LOOKS)
+            decoded += 1
+        if picture is None:
+            _write_unreadable(row)
+            continue
+        _write_quality(row, picture.quality)
+        by_content[content] = picture
+        pictured.append(row)
+        pictures.append(picture)
     candidates = [
         Candidate(place, picture.width_px, picture.height_px, picture.quality)
-        for place, (_, picture) in enumerate(seen)
+        for place, picture in enumerate(pictures)
     ]
-    groups, related = group_images(candidates, matches)
-    pictured = [row for row, _ in seen]
-    _write_groups(pictured, groups, related)
-    return judged, [
-        evidence_to_row(
-            pair,
-            pictured[pair.first],
-            pictured[pair.second],
-            feature_version=feature_version(detection),
-            pixel_size=detection.difpy.pixel_size,
-        )
-        for pair in evidence
+    evidence = _compare(judge, pictures)
+    return _Findings(pictured, candidates, evidence, decoded=decoded, remembered=remembered)
+
+
+def _compare(judge: _Judge, pictures: list[Picture]) -> list[PairEvidence]:
+    """Evidence in hash order, so that its figures are those of any other order of the variant.
+
+    In the variant's own order difPy's figure, and a rotation that is as good as another, would
+    depend on that order, though no verdict would.
+    """
+    places = sorted(range(len(pictures)), key=lambda place: pictures[place].content_sha256)
+    compared = compare_pictures([pictures[place] for place in places], judge.settings.detection)
+    evidence = [
+        replace(pair, first=places[pair.first], second=places[pair.second]) for pair in compared
     ]
+    return sorted(evidence, key=lambda pair: sorted((pair.first, pair.second)))
 
 
 def _by_position(row: Row) -> tuple[bool, int, str]:
@@ -215,13 +339,8 @@ def _unjudged_row(judge: _Judge, row: Row) -> Row:
     }
 
 
-def _look_at(
-    judge: _Judge, row: Row, same_content: Picture | None, *, with_look: bool
-) -> Picture | None:
-    """The picture of a downloaded row; None, with the reason on the row, when it cannot be read.
-
-    `same_content` is an earlier picture of the same bytes, which need not be decoded again.
-    """
+def _look_at(judge: _Judge, row: Row, *, with_look: bool) -> Picture | None:
+    """The picture of a downloaded row; None when it cannot be read."""
     key = find_picture(judge.storage, judge.run_id, row)
     if key is None:
         raise MissingArtefactError(
@@ -229,22 +348,24 @@ def _look_at(
             f"{row['content_sha256'][:16]}, is neither staged nor archived; clear download_images"
         )
     try:
-        picture = same_content or _describe_file(
-            judge, key, row["content_sha256"], with_look=with_look
-        )
+        return _describe_file(judge, key, row["content_sha256"], with_look=with_look)
     except DecodeError as error:
         logger.warning("image %r cannot be decoded: %s", row["image_id"], error)
-        row["status"] = Status.FAILED
-        row["reason_code"] = ReasonCode.DECODE_FAILED
         return None
-    quality = picture.quality
-    row["is_usable"] = picture.is_usable
+
+
+def _write_unreadable(row: Row) -> None:
+    row["status"] = Status.FAILED
+    row["reason_code"] = ReasonCode.DECODE_FAILED
+
+
+def _write_quality(row: Row, quality: Quality) -> None:
+    row["is_usable"] = quality.is_usable
     row["quality_notes"] = list(quality.notes)
     row["detail_px"] = quality.detail_px
     row["compression"] = quality.compression
     row["is_compression_estimated"] = quality.is_compression_estimated
     row["border_share"] = quality.border_share
-    return picture
 
 
 def _describe_file(judge: _Judge, key: str, content_sha256: str, *, with_look: bool) -> Picture:

@@ -9,7 +9,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from image_duplication import layout
@@ -40,7 +40,7 @@ from image_duplication.tables import (
     UNITS,
     VERDICTS,
     Row,
-    read_rows,
+    read_state_rows,
     write_rows,
 )
 
@@ -97,7 +97,7 @@ def plan_work(
     storage.delete(layout.plan_record(run_id))
     rejected = _write_rejected(storage, source, run_id, strays)
     shares = [_Share(run_id)]
-    find_due_reason = _due_rule(settings, selection)
+    find_due_reason = _due_rule(settings, selection, planned_at)
     for category_id, name in sorted(names.items()):
         draft = _draft_category(storage, settings, source, category_id, name, find_due_reason)
         for share, units in _share_out(draft, shares, run_id, settings.plan.max_units_per_run):
@@ -248,7 +248,7 @@ _DueRule = Callable[[list[Row], str, "_Judged | None"], str | None]
 """Why a variant is due, told from its source rows, their signature and its last judgement."""
 
 
-def _due_rule(settings: Settings, selection: Selection) -> _DueRule:
+def _due_rule(settings: Settings, selection: Selection, planned_at: datetime) -> _DueRule:
     version = feature_version(settings.detection)
     if selection.updated_within is not None:
         start, end = selection.updated_within
@@ -261,7 +261,8 @@ def _due_rule(settings: Settings, selection: Selection) -> _DueRule:
         return lambda rows, _, __: "updated" if any(map(was_updated, rows)) else None
     if selection.scope is Scope.FULL:
         return lambda _, __, ___: "full"
-    return lambda _, signature, judged: _find_due_reason(judged, signature, version)
+    oldest = planned_at - timedelta(days=settings.download.revalidate_days)
+    return lambda _, signature, judged: _find_due_reason(judged, signature, version, oldest)
 
 
 def _draft_category(
@@ -303,6 +304,7 @@ class _Judged:
     verdict: str
     unfetched: int
     version: str
+    fetched_at: datetime | None
 
 
 def _read_judged(storage: Storage, category_id: int) -> dict[str, _Judged]:
@@ -312,9 +314,13 @@ def _read_judged(storage: Storage, category_id: int) -> dict[str, _Judged]:
     try:
         return {
             row["variant_id"]: _Judged(
-                row["signature"], row["verdict"], row["unfetched"], row["feature_version"]
+                row["signature"],
+                row["verdict"],
+                row["unfetched"],
+                row["feature_version"],
+                row["fetched_at"],
             )
-            for row in read_rows(storage, key, VERDICTS)
+            for row in read_state_rows(storage, key, VERDICTS)
         }
     except SchemaError:
         # One broken category must not stop the others; publish_run names it again and fails.
@@ -322,7 +328,9 @@ def _read_judged(storage: Storage, category_id: int) -> dict[str, _Judged]:
         return {}
 
 
-def _find_due_reason(judged: _Judged | None, signature: str, version: str) -> str | None:
+def _find_due_reason(
+    judged: _Judged | None, signature: str, version: str, oldest: datetime
+) -> str | None:
     if judged is None:
         return "new"
     if judged.signature != signature:
@@ -332,7 +340,11 @@ def _find_due_reason(judged: _Judged | None, signature: str, version: str) -> st
     # A verdict that an outage of the image host has shaped must not outlive it.
     if judged.unfetched:
         return "unfetched"
-    return "older_features" if judged.version != version else None
+    if judged.version != version:
+        return "older_features"
+    # Its hosts are asked whether its pictures are still the same; it costs no more than that.
+    is_old = judged.fetched_at is not None and judged.fetched_at <= oldest
+    return "revalidation" if is_old else None
 
 
 def _bind_value(value: object) -> int | str | None:

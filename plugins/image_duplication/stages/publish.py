@@ -48,6 +48,7 @@ from image_duplication.tables import (
     TableWriter,
     read_rows,
     read_state,
+    read_state_rows,
     read_variants,
     write_rows,
 )
@@ -84,6 +85,9 @@ class _Merge:
 Owning = Callable[[int], contextlib.AbstractContextManager[object]]
 """Keeps other runs off a category while its files are written; may raise CategoryTakenError."""
 
+Telling = Callable[[RunSummary], None]
+"""Is handed the summary once it is written, also when the stage raises afterwards."""
+
 
 def publish_run(
     storage: Storage,
@@ -91,6 +95,7 @@ def publish_run(
     *,
     run_id: str,
     owning: Owning = contextlib.nullcontext,
+    telling: Telling | None = None,
 ) -> RunSummary:
     """Write the category files of a run and its summary.
 
@@ -125,6 +130,8 @@ def publish_run(
     text = render_text(run)
     storage.write_bytes(layout.run_summary(run_id, "txt"), text.encode())
     logger.info("run %s\n%s", run_id, text)
+    if telling is not None:
+        telling(run)
     if any(isinstance(error, TransientError) for error in failed.values()):
         raise StorageError(_describe_failures(plan, run))
     if run.units_failed or run.categories_failed:
@@ -290,7 +297,7 @@ def _plan_merge(
     key = layout.current("verdicts", category.category_id)
     if storage.exists(key):
         previous = {
-            row["variant_id"]: _Standing.of(row) for row in read_rows(storage, key, VERDICTS)
+            row["variant_id"]: _Standing.of(row) for row in read_state_rows(storage, key, VERDICTS)
         }
     # An older run that is published after a newer one takes nothing back: neither a judgement, nor
     # a variant that came into the catalogue since, nor one that left it.
@@ -365,11 +372,11 @@ def _summarise(
                 if row["reason_code"]
             )
     stated = layout.current("verdicts", category.category_id)
-    verdicts = Counter(row["verdict"] for row in read_rows(storage, stated, VERDICTS, ("verdict",)))
+    verdicts = Counter(row["verdict"] for row in read_state_rows(storage, stated, VERDICTS))
     kinds: Counter[str] = Counter()
     findings = related = 0
     found = layout.current("findings", category.category_id)
-    for row in read_rows(storage, found, FINDINGS, ("relation", "kinds")):
+    for row in read_state_rows(storage, found, FINDINGS):
         if row["relation"] == Relation.DUPLICATE:
             findings += 1
             kinds.update(row["kinds"])

@@ -117,6 +117,10 @@ def _verdict_row(rows: list[Row], required: int, run_id: str) -> Row:
         "distinct_usable": judgement.distinct_usable,
         "unjudged": judgement.unjudged,
         "unfetched": judgement.unfetched,
+        "fetched_at": min(
+            (row["fetched_at"] for row in rows if row["content_sha256"] and row["fetched_at"]),
+            default=None,
+        ),
         "redundant": judgement.redundant,
         "run_id": run_id,
     }

@@ -49,3 +49,58 @@ DECISIONS = sa.Table(
     sa.Index("decisions_of_variant", "category_id", "variant_id"),
 )
 """Append-only: of one variant, pair of contents and set of kinds, the newest row holds."""
+
+REMOVALS = sa.Table(
+    "removals",
+    METADATA,
+    sa.Column("removal_id", ID, primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("manifest_sha256", SHA256, nullable=False),
+    sa.Column("manifest_rows", sa.BigInteger, nullable=False),
+    sa.Column("asked_confirmation", ID, nullable=True),
+    sa.Column("proposed_by", ID, nullable=False),
+    sa.Column("proposed_at", TIME, nullable=False),
+    sa.Column("decided_by", ID, nullable=True),
+    sa.Column("decided_at", TIME, nullable=True),
+    sa.Column("decision_note", sa.Text, nullable=True),
+    sa.Column("typed_confirmation", ID, nullable=True),
+    sa.Column("applying_since", TIME, nullable=True),
+    sa.Column("applied_at", TIME, nullable=True),
+    sa.Column("restored_by", ID, nullable=True),
+    sa.Column("restored_at", TIME, nullable=True),
+    sa.Column("restore_note", sa.Text, nullable=True),
+)
+"""One removal each: its state, and who has brought it there."""
+
+REMOVAL_ROWS = sa.Table(
+    "removal_rows",
+    METADATA,
+    sa.Column("removal_id", ID, primary_key=True),
+    sa.Column("manifest_row", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("category_id", sa.BigInteger, nullable=False),
+    sa.Column("variant_id", ID, nullable=False),
+    sa.Column("image_id", ID, nullable=True),
+    sa.Column("row_key", ID, nullable=True),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason_code", sa.String(32), nullable=True),
+    sa.Column("changed_at", TIME, nullable=False),
+    sa.Index("removal_rows_of_row_key", "row_key"),
+)
+"""What became of the rows of a manifest, by their place in it; one that is not here waits.
+
+`row_key` is the key of the source's row that was deactivated.
+"""
+
+NOTICES = sa.Table(
+    "notices",
+    METADATA,
+    sa.Column("notice_id", ROW_NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("category_id", sa.BigInteger, nullable=False),
+    sa.Column("variant_id", ID, nullable=False),
+    sa.Column("seller_id", ID, nullable=True),
+    sa.Column("noticed_at", TIME, nullable=False),
+    sa.Column("settled_at", TIME, nullable=True),
+    sa.Index("notices_of_variant", "category_id", "variant_id"),
+)
+"""Sellers who were told that a variant shows too few pictures; settled once it shows enough."""

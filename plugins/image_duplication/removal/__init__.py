@@ -1,0 +1,1 @@
+"""Removal: proposes redundant images and short variants, deactivates what was approved, undoes."""
