@@ -225,7 +225,7 @@ class GoodsSettings(_Section):
     """Of one picture's own texture; below it nothing else counts: the goods' other side."""
     least_kept_if_patched: float = _share(0.55)
     """The same where one place is covered, which may be on the goods."""
-    least_agreement_if_laid_anew: float = _share(0.92)
+    least_agreement_if_laid_anew: float = _share(0.9)
     """Of plain goods, whose outline fits only in perspective: their other side, laid out again."""
     laid_anew_perspective: float = Field(0.01, ge=0)
     laid_anew_keypoints: int = Field(30, ge=0)
@@ -251,12 +251,12 @@ class AlignedSettings(_Section):
     doubtful_perspective: float = Field(0.03, ge=0)
     """Above it, and for mirror images, every limit is higher by `extra_in_doubt`."""
     extra_in_doubt: float = _share(0.1)
-    disputed_inside: float = _share(0.25)
+    disputed_inside: float = Field(0.25, ge=0.15, le=1)
     """Of the cells not at the edge, contradicted: so much, with the next, is another thing in the
     same frame."""
     most_unlike: float = _share(0.02)
     """Of the overlap, where both pictures have texture and nothing in common."""
-    most_letters_unlike: float = _share(0.004)
+    most_letters_unlike: float = _share(0.005)
     """Of what is written on two charts, labels or drawings: beyond it they say different things."""
     throughout: ThroughoutSettings = ThroughoutSettings()
     kept: KeptSettings = KeptSettings()

@@ -219,7 +219,7 @@ def test_decode_allows_exactly_the_pixels_allowed() -> None:
 
 
 def test_decode_error_says_what_is_wrong() -> None:
-    with pytest.raises(DecodeError, match=r"^UnidentifiedImageError: "):
+    with pytest.raises(DecodeError, match=r"^no picture of the formats "):
         decode(b"not a picture", formats=FORMATS, max_pixels=MAX_PIXELS)
 
 
@@ -275,5 +275,5 @@ def test_decode_changes_no_warning_filter() -> None:
 def test_decode_refuses_a_format_that_is_not_allowed() -> None:
     content = io.BytesIO()
     draw_picture(1).save(content, "EPS")
-    with pytest.raises(DecodeError, match="UnidentifiedImageError"):
+    with pytest.raises(DecodeError, match="no picture of the formats"):
         decode(content.getvalue(), formats=FORMATS, max_pixels=MAX_PIXELS)

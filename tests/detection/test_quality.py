@@ -385,3 +385,20 @@ def test_quality_is_the_same_on_every_run_and_of_any_memory_layout() -> None:
     expected = assess_quality(samples, colour, min_side_px=33, quantization=None)
     for same in (turned, samples.copy()):
         assert assess_quality(same, colour, min_side_px=33, quantization=None) == expected
+
+
+def test_ruled_page_has_more_detail_than_its_reduced_copy() -> None:
+    """Its lines have a rhythm, as repeated pixels have."""
+    page = Image.new("RGB", (800, 800), "white")
+    brush = ImageDraw.Draw(page)
+    for row in range(0, 800, 50):
+        brush.line((0, row, 800, row), "black", 3)
+        for column in range(0, 800, 160):
+            brush.line((column, 0, column, 800), "black", 3)
+            brush.text((column + 20, row + 15), f"{row + column}", "black", font_size=22)
+
+    whole, half = (
+        assess(picture).detail_px for picture in (page, scale(page, 0.5, Image.Resampling.BOX))
+    )
+
+    assert whole > 1.5 * half

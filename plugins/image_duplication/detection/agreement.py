@@ -254,7 +254,7 @@ def describe_alignment(
     anisotropy, is_mirrored = _describe_shape(homography, overlap)
     known = np.sort(cells[compared]) if compared.any() else np.zeros(1)
     fine_agreement = _share(agrees, texture)
-    added, colours = NO_EDGES_ADDED, NO_COLOURS
+    added, colours, letters_unlike = NO_EDGES_ADDED, NO_COLOURS, 0.0
     around_first, around_second = NO_SURROUNDINGS, NO_SURROUNDINGS
     typical_edges = max(typical for typical, _ in edges)
     if fine_agreement > _FINE_NAMED or max(goods.agreement, typical_edges) > _GOODS_NAMED:
@@ -263,6 +263,7 @@ def describe_alignment(
         )
         detailed = overlap_of(first, second, homography, side_px=_DETAILED_SIDE_PX) or overlap
         added = find_added_edges(detailed.first, detailed.second, detailed.inside)
+        letters_unlike = _compare_letters(first, second, homography, sign)
         if overlap.share_of_first < _WHOLE:
             back = np.asarray(np.linalg.inv(homography), np.float64)
             around_first = look_around(first, second, back)
@@ -283,7 +284,7 @@ def describe_alignment(
         contradicted_inside=contradicted_inside,
         contradicted_scattered=float((contradicted & ~largest).sum() / max(1, compared.sum())),
         unlike=measure_unlike(overlap) if contradicted_inside > _DISPUTED else 0.0,
-        letters_unlike=_compare_letters(first, second, homography, sign),
+        letters_unlike=letters_unlike,
         remaining_correlation=_quantile(remaining, 0.2),
         goods_agreement=goods.agreement,
         goods_kept=goods.kept,

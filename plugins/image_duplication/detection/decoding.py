@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 _TOP_8_BIT = 255
 _TOP_16_BIT = 65_535
@@ -43,6 +43,8 @@ def decode(content: bytes, *, formats: Sequence[str], max_pixels: int) -> Image.
                 return _to_rgb(_upright(opened))
     except DecodeError:
         raise
+    except UnidentifiedImageError as error:
+        raise DecodeError(f"no picture of the formats {', '.join(formats)}") from error
     except Exception as error:  # the per-image edge: codecs raise whatever they please
         raise DecodeError(f"{type(error).__name__}: {error}") from error
 

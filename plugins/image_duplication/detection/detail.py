@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +43,6 @@ _DROP_DB = 3.5
 _CLEAR_DROP_DB = 1.5
 _TRIED_CUTS = (0.5, 0.65, 0.77, 0.35)
 _LEAST_FALL_DB = 3.0
-_LARGEST_CUT = 0.87  # enlarged by less than 1.15 counts as equal anyway
 _ENLARGED_LOSS = 0.87
 """What an enlargement's detail counts of that in its part of the spectrum: sharpening lifts the
 fine part there, so without it a sharpened enlargement measures up to 1.3 of its original."""
@@ -78,7 +77,7 @@ class _Spectrum:
         return _mean_between(self.greys, low, high)
 
 
-def measure_detail(rows: Floats, columns: Floats) -> Detail:
+def measure_detail(rows: Floats, columns: Floats, *, is_page: Callable[[], bool]) -> Detail:
     """The share of the size that the picture's detail needs: where its spectrum ends.
 
     Takes grey steps from pixel to pixel, a line each. Enlarging adds pixels but no spectrum, so the
@@ -89,9 +88,11 @@ def measure_detail(rows: Floats, columns: Floats) -> Detail:
     rhythm: what lies between two pixels of the original differs from what lies on them, at equal
     distances over the whole picture (Gallagher, Detection of Linear and Cubic Interpolation in JPEG
     Compressed Images, 2005). It is then measured below the end that its factor gives.
-    White noise is what the upper part of the spectrum holds evenly, and is subtracted. What cannot
-    be told: sharpening and slight noise at the size itself, which measure up to 1.5 times the
-    original, and an enlargement by less than about 1.3, by more than 5, or saved at low quality.
+    Ruled and lettered pages have such a rhythm of their own, so `is_page` is asked before a picture
+    is taken for one. White noise is what the upper part of the spectrum holds evenly, and is
+    subtracted. What cannot be told: sharpening and slight noise at the size itself, which measure
+    up to 1.5 times the original, and an enlargement by less than about 1.3, by more than 5, or
+    saved at low quality.
     """
     sides = [side for side in (rows, columns) if side.shape[1] >= _LEAST_LINE_PX]
     if not sides:
@@ -100,7 +101,8 @@ def measure_detail(rows: Floats, columns: Floats) -> Detail:
     shown = _find_end(spectrum.steps)
     if shown == 0.0 or min(rows.shape[1], columns.shape[1]) < _RHYTHM_LINE_PX:
         return Detail(shown, shown)
-    return Detail(shown, _measure_true(rows, columns, spectrum, shown))
+    true = _measure_true(rows, columns, spectrum, shown)
+    return Detail(shown, shown if true < shown and is_page() else true)
 
 
 def _measure_true(rows: Floats, columns: Floats, spectrum: _Spectrum, shown: float) -> float:
@@ -298,11 +300,7 @@ def _find_cut(rhythms: Floats, spectrum: _Spectrum, noise: float, *, least: floa
         return None
     share = rhythm / (2 * _RHYTHMS)
     # A rhythm has two factors, as a wheel in a film turns either way.
-    drop, cut = max(
-        (_measure_drop(spectrum, cut, noise), cut)
-        for cut in (share, 1.0 - share)
-        if cut < _LARGEST_CUT
-    )
+    drop, cut = max((_measure_drop(spectrum, cut, noise), cut) for cut in (share, 1.0 - share))
     is_clear = rhythms[rhythm] >= _CLEAR_RHYTHM
     return cut if drop >= (_CLEAR_DROP_DB if is_clear else _DROP_DB) else None
 

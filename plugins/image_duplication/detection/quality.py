@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from image_duplication.detection.detail import measure_detail
+from image_duplication.detection.letters import is_page
 from image_duplication.records import QualityNote
 
 Grey = npt.NDArray[np.uint8]
@@ -81,7 +83,7 @@ def assess_quality(
     height, width = grey.shape
     overview = _reduce(grey)
     rows, columns = _sample_steps(grey)
-    detail = measure_detail(rows, columns)
+    detail = measure_detail(rows, columns, is_page=functools.partial(is_page, grey))
     border_share = _measure_border(overview)
     is_blank = _is_blank(colour, overview)
     notes = {
