@@ -23,9 +23,10 @@ def quick_settings(
         "connections_per_host": 8,
         "processes": 1,
         "rate_per_host_per_s": None,
-        "connect_timeout_s": 0.5,
-        "read_timeout_s": 0.3,
-        "total_timeout_s": 2.0,
+        # Long enough for a busy machine; what is about timeouts sets its own.
+        "connect_timeout_s": 5.0,
+        "read_timeout_s": 5.0,
+        "total_timeout_s": 10.0,
         "max_attempts": 2,
         "backoff_s": 0.02,
         "max_wait_s": 3.0,

@@ -355,7 +355,7 @@ def declares_much(handler: Handler) -> None:
     handler.send_header("Content-Length", str(10**12))
     handler.end_headers()
     handler.wfile.write(JPEG)
-    time.sleep(2)
+    time.sleep(8)
 
 
 def endless(handler: Handler) -> None:
@@ -393,11 +393,14 @@ def test_fetch_refuses_too_many_bytes(
     started = time.monotonic()
     fetched = fetch_one(server, tmp_path, answering, max_bytes=2_000_000)
     assert (fetched.reason_code, fetched.attempts) == (ReasonCode.TOO_MANY_BYTES, 1)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 5.0
+
+
+STALL_S = 3.0
 
 
 def stall(handler: Handler) -> None:
-    time.sleep(3)
+    time.sleep(STALL_S)
 
 
 def stall_in_body(handler: Handler) -> None:
@@ -405,7 +408,7 @@ def stall_in_body(handler: Handler) -> None:
     handler.send_header("Content-Length", str(len(JPEG)))
     handler.end_headers()
     handler.wfile.write(JPEG[:100])
-    time.sleep(3)
+    time.sleep(STALL_S)
 
 
 @pytest.mark.parametrize("answering", [stall, stall_in_body])
@@ -413,9 +416,9 @@ def test_fetch_gives_up_when_the_server_stalls(
     server: HostileServer, tmp_path: Path, answering: Answering
 ) -> None:
     started = time.monotonic()
-    fetched = fetch_one(server, tmp_path, answering)
+    fetched = fetch_one(server, tmp_path, answering, read_timeout_s=0.3)
     assert (fetched.reason_code, fetched.attempts) == (ReasonCode.TIMED_OUT, 2)
-    assert 0.5 < time.monotonic() - started < 2.0
+    assert 0.5 < time.monotonic() - started < STALL_S
 
 
 def drip_body(handler: Handler) -> None:
@@ -448,7 +451,7 @@ def test_fetch_ends_a_slow_drip_at_the_total_bound(
     started = time.monotonic()
     fetched = fetch_one(server, tmp_path, answering, total_timeout_s=0.6)
     assert (fetched.reason_code, fetched.attempts) == (ReasonCode.TIMED_OUT, 1)
-    assert 0.5 < time.monotonic() - started < 1.5
+    assert 0.5 < time.monotonic() - started < 5.0
 
 
 def test_fetch_keeps_other_pictures_going_beside_a_stall(
@@ -457,7 +460,8 @@ def test_fetch_keeps_other_pictures_going_beside_a_stall(
     server.otherwise = says(JPEG)
     server.routes["/stall"] = stall
     urls = [server.url("/stall"), *(server.url(f"/{number}") for number in range(20))]
-    outcomes = fetch_all(tmp_path, urls, quick_settings({"in_flight": 2, "max_attempts": 1}))
+    settings = quick_settings({"in_flight": 2, "max_attempts": 1, "read_timeout_s": 2.0})
+    outcomes = fetch_all(tmp_path, urls, settings)
     assert [fetched.reason_code for fetched in outcomes] == [ReasonCode.TIMED_OUT, *[None] * 20]
 
 
@@ -471,14 +475,14 @@ def gap_s(server: HostileServer) -> float:
 def test_fetch_honours_retry_after_in_seconds(server: HostileServer, tmp_path: Path) -> None:
     fetched = fetch_one(server, tmp_path, in_turn(says(status=429, Retry_After="1"), says(JPEG)))
     assert (fetched.reason_code, fetched.attempts) == (None, 2)
-    assert 1.0 <= gap_s(server) < 1.8
+    assert 1.0 <= gap_s(server) < 3.0
 
 
 def test_fetch_honours_retry_after_as_a_date(server: HostileServer, tmp_path: Path) -> None:
     due = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
     fetched = fetch_one(server, tmp_path, in_turn(says(status=503, Retry_After=due), says(JPEG)))
     assert (fetched.reason_code, fetched.attempts) == (None, 2)
-    assert 0.9 <= gap_s(server) < 2.5
+    assert 0.9 <= gap_s(server) < 4.0
 
 
 def test_fetch_gives_up_when_retry_after_is_too_long(
@@ -538,7 +542,7 @@ def test_fetch_keeps_the_rate_of_a_host(server: HostileServer, tmp_path: Path) -
     fetch_all(tmp_path, urls, quick_settings({"rate_per_host_per_s": 40}))
     times = [request.at for request in server.requests]
     assert max(times) - min(times) >= 0.95 * 39 / 40
-    assert max(times) - min(times) < 2.0
+    assert max(times) - min(times) < 5.0
 
 
 @pytest.mark.parametrize("setting", ["connections_per_host", "in_flight"])

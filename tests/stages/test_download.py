@@ -148,7 +148,7 @@ def test_download_keeps_order_over_row_groups_and_processes(
     write_urls(storage, server, 550)
     with storage.reading(key("urls.parquet")) as source:
         assert pq.ParquetFile(source).num_row_groups == 6
-    report = download(storage, quick_settings({"processes": 2, "read_timeout_s": 5}))
+    report = download(storage, quick_settings({"processes": 2}))
     assert report.counts["downloaded"] == 550
     assert [found["image_id"] for found in rows_of(storage)] == [f"image {n}" for n in range(550)]
 
