@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from image_duplication import earlier_evidence, layout, tables
-from image_duplication.detection import matching
-from image_duplication.evidence_rows import EVIDENCE
+from image_duplication.detection import find_matches, judge_pairs, matching
+from image_duplication.evidence_rows import EVIDENCE, evidence_from_row
 from image_duplication.records import ReasonCode, Role, StageReport, Status
 from image_duplication.settings import Settings, load_settings
 from image_duplication.stages import detect
@@ -246,6 +246,21 @@ def test_unchanged_pictures_are_judged_without_reading_one(runs: Runs, afresh: R
     roles = [row["role"] for row in runs.judged()]
     assert roles.count(Role.DUPLICATE) >= 6
     assert report.counts["pairs"] == len(runs.evidence()) > 30
+
+
+@pytest.mark.parametrize("step", [1, -1], ids=["in order", "backwards"])
+def test_stored_evidence_judges_as_files_compared_alone_do(
+    runs: Runs, tmp_path: Path, step: int
+) -> None:
+    """To the last bit, so an upload check and the weekly report cannot disagree."""
+    names = (*COPIES, "other", "bar upright", "bar", "quarter turn")[::step]
+    runs.judge(runs.give({"v": names}))
+    places = {f"v-{place}": place for place in range(len(names))}
+    stored = [evidence_from_row(row, places) for row in runs.evidence()]
+    paths = [tmp_path / f"{place}" for place in range(len(names))]
+    for path, name in zip(paths, names, strict=True):
+        path.write_bytes(contents()[name])
+    assert find_matches(paths, settle()) == judge_pairs(stored, settle().detection)
 
 
 def test_a_third_run_remembers_what_the_second_did(runs: Runs, afresh: Runs) -> None:

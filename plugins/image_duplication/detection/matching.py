@@ -20,7 +20,7 @@ from image_duplication.detection.difpy_engine import (
 from image_duplication.detection.evidence import PairEvidence, Picture, Tensor
 from image_duplication.detection.looks import look_at
 from image_duplication.detection.quality import assess_quality
-from image_duplication.detection.search import UNSEEN, Sighting, examine
+from image_duplication.detection.search import UNSEEN, examine
 from image_duplication.records import Engine
 from image_duplication.settings import DetectionSettings
 
@@ -69,14 +69,30 @@ def describe_picture(
 def compare_pictures(
     pictures: Sequence[Picture], settings: DetectionSettings
 ) -> list[PairEvidence]:
-    """Evidence for the pairs of one variant's pictures, in the order given.
+    """Evidence for the pairs of one variant's pictures, the same whatever their order.
 
     That is every pair, unless the variant has so many pictures that they would be the catalogue's
     bulk; then it is the pairs of those that have a look, and of the others those that some allowed
     threshold accepts.
+
+    The first of a pair is the one of the lower content hash, of equal contents the earlier one:
+    difPy's figure, an alignment, and which of two turns that are as good is taken all depend on
+    which comes first. The pairs are sorted by the places of their pictures.
     """
     if not pictures:
         return []
+    places = sorted(range(len(pictures)), key=lambda place: pictures[place].content_sha256)
+    evidence = [
+        replace(pair, first=places[pair.first], second=places[pair.second])
+        for pair in _compare_in_order([pictures[place] for place in places], settings)
+    ]
+    return sorted(evidence, key=lambda pair: sorted((pair.first, pair.second)))
+
+
+def _compare_in_order(
+    pictures: Sequence[Picture], settings: DetectionSettings
+) -> list[PairEvidence]:
+    """The same for pictures in the order of their hashes, in no order of pairs."""
     tensors = [picture.tensor for picture in pictures]
     if len(pictures) > MOST_LOOKS:
         return _describe_pairs(
@@ -135,7 +151,7 @@ def _describe_pairs(
     by_keypoints = Engine.ALIGNED in settings.engines
     return [
         _describe_pair(pictures, pair, proposed.get(pair), figures[pair], by_keypoints=by_keypoints)
-        for pair in sorted(figures)
+        for pair in figures
     ]
 
 
@@ -150,7 +166,9 @@ def _describe_pair(
     first, second = (pictures[place] for place in pair)
     mse, rotation_deg = figures
     is_same_content = first.content_sha256 == second.content_sha256
-    seen = UNSEEN if is_same_content else _examine(first, second, by_keypoints=by_keypoints)
+    seen = UNSEEN
+    if first.look and second.look and not is_same_content:
+        seen = examine(first.look, second.look, by_keypoints=by_keypoints)
     return PairEvidence(
         first=pair[0],
         second=pair[1],
@@ -167,16 +185,6 @@ def _describe_pair(
         thumbnail_correlation=seen.correlation,
         alignment=seen.alignment,
     )
-
-
-def _examine(first: Picture, second: Picture, *, by_keypoints: bool) -> Sighting:
-    """What the looks show, computed in one order of the two whatever the order given."""
-    if first.look is None or second.look is None:
-        return UNSEEN
-    if first.content_sha256 <= second.content_sha256:
-        return examine(first.look, second.look, by_keypoints=by_keypoints)
-    seen = examine(second.look, first.look, by_keypoints=by_keypoints)
-    return replace(seen, alignment=seen.alignment and seen.alignment.reversed())
 
 
 def _dimensions(picture: Picture) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """Stage detect_duplicates: each variant's pictures judged, with the evidence kept.
 
-What an earlier run found of the same bytes is judged again, and no picture is read for it. Evidence
-is computed and kept in the order of content hashes, so it is the same figures either way.
+What an earlier run found of the same bytes is judged again, and no picture is read for it: evidence
+does not depend on the order of the pictures, so it is the same figures either way.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import itertools
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -207,11 +207,7 @@ def _judge_variant(judge: _Judge, task: _Task) -> _Judgement:
     ordered = sorted((row for row in judged if row["content_sha256"]), key=_by_position)
     findings = _remember(ordered, task.earlier) or _examine(judge, ordered, task.earlier)
     detection = judge.settings.detection
-    # Kept in hash order, judged in the variant's.
-    in_places = [
-        pair if pair.first < pair.second else pair.reversed() for pair in findings.evidence
-    ]
-    groups, related = group_images(findings.candidates, judge_pairs(in_places, detection))
+    groups, related = group_images(findings.candidates, judge_pairs(findings.evidence, detection))
     _write_groups(findings.pictured, groups, related)
     return _Judgement(
         judged,
@@ -234,8 +230,7 @@ def _judge_variant(judge: _Judge, task: _Task) -> _Judgement:
 class _Findings:
     """What there is to judge one variant by.
 
-    `pictured` are the rows of its readable pictures; places are indices into it. `evidence` is in
-    hash order, sorted by places.
+    `pictured` are the rows of its readable pictures; places are indices into it.
     """
 
     pictured: list[Row]
@@ -290,22 +285,8 @@ def _examine(judge: _Judge, ordered: list[Row], earlier: EarlierVariant | None) 
         Candidate(place, picture.width_px, picture.height_px, picture.quality)
         for place, picture in enumerate(pictures)
     ]
-    evidence = _compare(judge, pictures)
+    evidence = compare_pictures(pictures, judge.settings.detection)
     return _Findings(pictured, candidates, evidence, decoded=decoded, remembered=remembered)
-
-
-def _compare(judge: _Judge, pictures: list[Picture]) -> list[PairEvidence]:
-    """Evidence in hash order, so that its figures are those of any other order of the variant.
-
-    In the variant's own order difPy's figure, and a rotation that is as good as another, would
-    depend on that order, though no verdict would.
-    """
-    places = sorted(range(len(pictures)), key=lambda place: pictures[place].content_sha256)
-    compared = compare_pictures([pictures[place] for place in places], judge.settings.detection)
-    evidence = [
-        replace(pair, first=places[pair.first], second=places[pair.second]) for pair in compared
-    ]
-    return sorted(evidence, key=lambda pair: sorted((pair.first, pair.second)))
 
 
 def _by_position(row: Row) -> tuple[bool, int, str]:
