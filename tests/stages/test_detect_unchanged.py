@@ -443,7 +443,7 @@ def test_what_the_limits_no_longer_allow_is_tried_again(
 
 @pytest.fixture
 def few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (matching, detect, earlier_evidence):
+    for module in (matching, earlier_evidence):
         monkeypatch.setattr(module, "MOST_LOOKS", 3)
 
 
@@ -471,11 +471,32 @@ def test_more_contents_than_get_a_look_are_decoded(runs: Runs, afresh: Runs) -> 
 
 
 @pytest.mark.usefixtures("few_looks")
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("saved again", "photo", "photo", "photo"),
+        ("photo", "saved again", "saved again", "other", "photo", "saved again"),
+        ("mirrored", "quarter turn", "photo", "mirrored", "quarter turn", "photo"),
+    ],
+    ids=["one twice", "both", "three"],
+)
+def test_every_copy_of_many_joins_the_group_of_its_content(
+    runs: Runs, names: Sequence[str]
+) -> None:
+    runs.judge(runs.give({"v": names}))
+    rows = runs.judged()
+    bases = [place for place, row in enumerate(rows) if row["role"] == Role.BASE]
+    assert bases == sorted({names.index("other"), 0} if "other" in names else {0})
+    assert not any(row["related"] for row in rows)
+
+
+@pytest.mark.usefixtures("few_looks")
 def test_many_copies_of_few_contents_are_remembered(runs: Runs, afresh: Runs) -> None:
     first = {"v": ("photo", "saved again", "photo", "other")}
     second = {"v": ("other", "photo", "other", "saved again", "photo", "other")}
     assert found(judge_twice(runs, afresh, first, second)) == (0, 6)
-    assert len(runs.evidence()) == 3 + 3
+    # Of the contents, of further copies with the first, and of one copy with what it is like.
+    assert len(runs.evidence()) == 3 + 3 + 1
 
 
 # Streaming --------------------------------------------------------------------------------------

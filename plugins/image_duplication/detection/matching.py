@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +25,7 @@ from image_duplication.records import Engine
 from image_duplication.settings import DetectionSettings
 
 MOST_LOOKS = 64
-"""Different pictures of a variant that get a look, and of which every pair's evidence is kept."""
+"""Contents of a variant that get a look, and of which every pair's evidence is kept."""
 
 Figures = tuple[float, int]
 """The correct error of a pair and the rotation that gives it, in degrees."""
@@ -46,7 +46,8 @@ def describe_picture(
 ) -> Picture:
     """Reduce a decoded RGB picture to what comparison needs.
 
-    Without a look, which is most of a picture's memory, only difPy and equal bytes can match it.
+    Without a look, which is most of a picture's memory, only difPy and equal bytes can match it
+    (`describe_contents`).
     """
     tensor = reduce_picture(picture, settings.difpy.pixel_size)
     grey = np.asarray(picture.convert("L"))
@@ -66,14 +67,30 @@ def describe_picture(
     )
 
 
+def describe_contents(
+    contents: Iterable[str], describe: Callable[[str, bool], Picture | None]
+) -> dict[str, Picture]:
+    """The pictures of one variant by content hash, each content described once.
+
+    `describe` takes a hash and whether to make a look, and gives None for what is no picture. The
+    lowest hashes get the looks, so that their choice depends neither on order nor on names.
+    """
+    pictures: dict[str, Picture] = {}
+    for content in sorted(set(contents)):
+        picture = describe(content, len(pictures) < MOST_LOOKS)
+        if picture is not None:
+            pictures[content] = picture
+    return pictures
+
+
 def compare_pictures(
     pictures: Sequence[Picture], settings: DetectionSettings
 ) -> list[PairEvidence]:
     """Evidence for the pairs of one variant's pictures, the same whatever their order.
 
     That is every pair, unless the variant has so many pictures that they would be the catalogue's
-    bulk; then it is the pairs of those that have a look, and of the others those that some allowed
-    threshold accepts.
+    bulk; then it is the pairs of those contents that have a look, of the others those that some
+    allowed threshold accepts, and what `spread_to_copies` makes of them.
 
     The first of a pair is the one of the lower content hash, of equal contents the earlier one:
     difPy's figure, an alignment, and which of two turns that are as good is taken all depend on
@@ -94,11 +111,33 @@ def _compare_in_order(
 ) -> list[PairEvidence]:
     """The same for pictures in the order of their hashes, in no order of pairs."""
     tensors = [picture.tensor for picture in pictures]
-    if len(pictures) > MOST_LOOKS:
-        return _describe_pairs(
-            pictures, tensors, _find_figures_of_many(pictures, tensors), settings
-        )
-    return _describe_pairs(pictures, tensors, _find_all_figures(tensors), settings)
+    if len(pictures) <= MOST_LOOKS:
+        return _describe_pairs(pictures, tensors, _find_all_figures(tensors), settings)
+    figures = _find_figures_of_many(pictures, tensors)
+    evidence = _describe_pairs(pictures, tensors, figures, settings)
+    return spread_to_copies(evidence, [picture.content_sha256 for picture in pictures])
+
+
+def spread_to_copies(
+    evidence: Iterable[PairEvidence], contents: Sequence[str]
+) -> list[PairEvidence]:
+    """The evidence, and what may be a match also for each further copy of either content.
+
+    `contents` are the hashes by place. A further copy is beside the first of the other content, for
+    that is who may be its base. The pairs of two further copies would be too many.
+    """
+    copies: dict[str, list[int]] = {}
+    for place, content in enumerate(contents):
+        copies.setdefault(content, []).append(place)
+    spread: list[PairEvidence] = []
+    for pair in evidence:
+        spread.append(pair)
+        if pair.is_same_content or (pair.alignment is None and pair.mse > LOOSEST_MSE):
+            continue
+        first, second = (copies[contents[place]][1:] for place in (pair.first, pair.second))
+        spread += [replace(pair, first=place) for place in first]
+        spread += [replace(pair, second=place) for place in second]
+    return spread
 
 
 def _find_all_figures(tensors: Sequence[Tensor]) -> dict[Pair, Figures]:

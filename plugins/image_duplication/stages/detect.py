@@ -17,7 +17,6 @@ from typing import Any
 
 from image_duplication import layout
 from image_duplication.detection import (
-    MOST_LOOKS,
     Candidate,
     DecodeError,
     Group,
@@ -26,6 +25,7 @@ from image_duplication.detection import (
     Picture,
     compare_pictures,
     decode,
+    describe_contents,
     describe_picture,
     group_images,
     judge_pairs,
@@ -259,34 +259,29 @@ def _remember(ordered: list[Row], earlier: EarlierVariant | None) -> _Findings |
 
 def _examine(judge: _Judge, ordered: list[Row], earlier: EarlierVariant | None) -> _Findings:
     """What decoding and comparing the pictures shows."""
-    pictured: list[Row] = []
-    pictures: list[Picture] = []
-    by_content: dict[str, Picture] = {}
-    decoded = remembered = 0
+    row_of = {row["content_sha256"]: row for row in reversed(ordered)}
+    unreadable = {content for content in row_of if earlier and earlier.is_unreadable(content)}
+    tried = row_of.keys() - unreadable
+    described = describe_contents(
+        tried, lambda content, with_look: _look_at(judge, row_of[content], with_look=with_look)
+    )
+    pictured = [row for row in ordered if row["content_sha256"] in described]
+    pictures = [described[row["content_sha256"]] for row in pictured]
     for row in ordered:
-        content = row["content_sha256"]
-        if earlier and earlier.is_unreadable(content):
+        if row["content_sha256"] in described:
+            _write_quality(row, described[row["content_sha256"]].quality)
+        else:
             _write_unreadable(row)
-            remembered += 1
-            continue
-        # Equal bytes need not be decoded again.
-        picture = by_content.get(content)
-        if picture is None:
-            picture = _look_at(judge, row, with_look=len(by_content) < MOST_LOOKS)
-            decoded += 1
-        if picture is None:
-            _write_unreadable(row)
-            continue
-        _write_quality(row, picture.quality)
-        by_content[content] = picture
-        pictured.append(row)
-        pictures.append(picture)
-    candidates = [
-        Candidate(place, picture.width_px, picture.height_px, picture.quality)
-        for place, picture in enumerate(pictures)
-    ]
-    evidence = compare_pictures(pictures, judge.settings.detection)
-    return _Findings(pictured, candidates, evidence, decoded=decoded, remembered=remembered)
+    return _Findings(
+        pictured,
+        [
+            Candidate(place, picture.width_px, picture.height_px, picture.quality)
+            for place, picture in enumerate(pictures)
+        ],
+        compare_pictures(pictures, judge.settings.detection),
+        decoded=len(tried),
+        remembered=sum(row["content_sha256"] in unreadable for row in ordered),
+    )
 
 
 def _by_position(row: Row) -> tuple[bool, int, str]:
