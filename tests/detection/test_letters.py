@@ -74,7 +74,9 @@ def draw_certificate(word: str, size_px: int = 80) -> Image.Image:
     brush.rectangle((14, 14, 546, 706), None, INK, 7)
     write(brush, (280, 86), "CERTIFICATE OF TEST", 36)
     write(brush, (280, 300), word, size_px)
-    for line, text in enumerate(("This is to certify that it", "complies with all rules", "Signed")):
+    for line, text in enumerate(
+        ("This is to certify that it", "complies with all rules", "Signed")
+    ):
         write(brush, (280, 440 + line * 70), text, 26)
     return page
 
