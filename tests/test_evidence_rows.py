@@ -190,32 +190,3 @@ def test_evidence_reversed_has_each_figure_of_the_other_side(pair: PairEvidence)
 @pytest.mark.parametrize(("degrees", "expected"), [(0, 0), (90, 270), (180, 180), (270, 90)])
 def test_evidence_reversed_turns_the_other_picture_back(degrees: int, expected: int) -> None:
     assert make_pair(rotation_deg=degrees).reversed().rotation_deg == expected
-
-
-@pytest.mark.parametrize("turns", [0, 1, 2, 3])
-def test_evidence_computed_in_the_other_order_is_the_evidence_reversed(turns: int) -> None:
-    photo = draw_photo(1, 360, 300)
-    turned = Image.fromarray(np.rot90(np.asarray(photo.resize((300, 240))), turns))
-    settings = DetectionSettings()
-    low, high = (
-        describe_picture(picture, content_sha256, settings, min_side_px=33)
-        for picture, content_sha256 in ((photo, "a"), (turned, "b"))
-    )
-    (there,), (back,) = (compare_pictures(order, settings) for order in ((low, high), (high, low)))
-    assert there.alignment is not None
-    assert there.rotation_deg == (-90 * turns) % 360
-    assert dataclasses.replace(back, first=1, second=0) == there.reversed()
-
-
-def test_difpys_own_figure_alone_depends_on_the_order_of_the_two() -> None:
-    """It tries one of the two quarter turns; so the stage compares in the order of the hashes."""
-    settings = DetectionSettings()
-    low, high = (
-        describe_picture(draw_photo(seed, 90, 90), content_sha256, settings, min_side_px=33)
-        for seed, content_sha256 in ((3, "a"), (4, "b"))
-    )
-    (there,), (back,) = (compare_pictures(order, settings) for order in ((low, high), (high, low)))
-    assert back.difpy_mse != there.difpy_mse
-    assert dataclasses.replace(back, first=1, second=0, difpy_mse=None) == dataclasses.replace(
-        there.reversed(), difpy_mse=None
-    )

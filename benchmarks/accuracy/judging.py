@@ -122,11 +122,11 @@ class Judge:
             yield from self._judge_modified(view, described[place], modifications)
 
     def _compare(self, pictures: Sequence[Picture | None]) -> dict[tuple[int, int], PairEvidence]:
-        """Evidence of one variant's pictures, by their places; an unreadable one has none."""
+        """Evidence of one variant's pictures, by (lower, higher); an unreadable one has none."""
         places = [place for place, picture in enumerate(pictures) if picture is not None]
         known = [picture for picture in pictures if picture is not None]
         return {
-            (places[pair.first], places[pair.second]): pair
+            (places[min(pair.first, pair.second)], places[max(pair.first, pair.second)]): pair
             for pair in self._detector.compare(known)
         }
 

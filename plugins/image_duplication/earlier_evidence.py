@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from image_duplication import layout
-from image_duplication.detection import MOST_LOOKS, Candidate, PairEvidence
+from image_duplication.detection import MOST_LOOKS, Candidate, PairEvidence, spread_to_copies
 from image_duplication.detection.quality import Quality
 from image_duplication.errors import SchemaError
 from image_duplication.evidence_rows import EVIDENCE, evidence_from_row
@@ -119,7 +119,10 @@ class EarlierVariant:
             if pair is None:
                 return None
             evidence.append(replace(pair, first=first, second=second))
-        return evidence
+        if len(contents) <= MOST_LOOKS:
+            return evidence
+        spread = spread_to_copies(evidence, contents)
+        return sorted(spread, key=lambda pair: sorted((pair.first, pair.second)))
 
     def _find_pair(self, first: str, second: str) -> PairEvidence | None:
         found = self.pairs.get((first, second))
@@ -167,7 +170,10 @@ class EarlierVariant:
 
 
 def _compared_places(contents: Sequence[str]) -> list[tuple[int, int]]:
-    """The pairs that `compare_pictures` describes as long as every content has a look."""
+    """The pairs that `compare_pictures` describes as long as every content has a look.
+
+    What it spreads to the copies is not among them.
+    """
     if len(contents) <= MOST_LOOKS:
         return list(itertools.combinations(range(len(contents)), 2))
     first_of: dict[str, int] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import io
 import itertools
 import tempfile
@@ -841,7 +842,7 @@ def test_engines_together_find_all_that_each_finds(tmp_path: Path, alone: Settin
 def test_looks_end_with_the_bound_on_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: int
 ) -> None:
-    """The first pictures keep theirs; of the others equal bytes and difPy still find copies."""
+    """The lowest hashes have theirs; of the others equal bytes and difPy still find copies."""
     looked: list[object] = []
 
     def count(*pictures: np.ndarray) -> Look:
@@ -850,19 +851,26 @@ def test_looks_end_with_the_bound_on_pictures(
 
     monkeypatch.setattr("image_duplication.detection.matching.look_at", count)
     picture = draw_photo(1, 90, 80)
-    others = [encode(draw_picture(seed, 90, 80)) for seed in range(MOST_LOOKS + more - 4)]
-    contents = [
-        encode(picture),
-        encode(ImageOps.mirror(picture)),
-        *others,
-        encode(picture, "BMP"),
-        encode(picture),
-    ]
-    last = len(contents) - 1
+    others = [encode(draw_picture(seed, 90, 80)) for seed in range(MOST_LOOKS + more - 3)]
+    copies = [encode(picture), encode(ImageOps.mirror(picture)), encode(picture, "BMP")]
+    contents = sorted([*others, *copies], key=lambda content: hashlib.sha256(content).digest())
+    original, mirrored, saved_again = (contents.index(content) for content in copies)
+    contents.append(copies[0])
     found = {(match.first, match.second): match.engine for match in match_files(tmp_path, contents)}
     assert len(looked) == MOST_LOOKS
-    assert found[0, last] == Engine.IDENTICAL
-    assert found[0, last - 1] == Engine.DIFPY
-    assert found[0, 1] == Engine.PERCEPTUAL
-    mirrored_late = {(1, last - 1), (1, last)}
-    assert mirrored_late & found.keys() == (set() if more else mirrored_late)
+    assert found[original, len(contents) - 1] == Engine.IDENTICAL
+    assert found[min(original, saved_again), max(original, saved_again)] == Engine.DIFPY
+    both = max(original, mirrored)
+    assert ((min(original, mirrored), both) in found) is (both < MOST_LOOKS)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_matches_of_more_pictures_than_get_a_look_do_not_depend_on_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr("image_duplication.detection.matching.MOST_LOOKS", 5)
+    order = np.random.default_rng(seed).permutation(len(ALBUM)).tolist()
+    there = match_files(tmp_path, ALBUM)
+    back = match_files(tmp_path, [ALBUM[place] for place in order])
+    assert judged(back, order) == judged(there, range(len(ALBUM)))
+    assert 0 < len(there) < len(ALBUM_PAIRS)

@@ -175,6 +175,21 @@ def test_first_engine_that_accepts_names_the_match(figures: dict[str, Any], engi
     assert match.engine is engine
 
 
+def test_match_has_the_earlier_picture_first_whichever_was_first_in_the_evidence() -> None:
+    moved = align(homography=(0.8, 0.0, 0.1, 0.0, 0.9, 0.0, 0.0, 0.0, 1.0), overlap_second=0.72)
+    pair = far_pair(alignment=moved)
+    (match,) = judge_pairs([pair], DetectionSettings())
+    (turned,) = judge_pairs([replace(pair, first=1, second=0)], DetectionSettings())
+    assert (match.first, match.second) == (turned.first, turned.second) == (0, 1)
+    assert match.evidence == pair
+    assert turned.evidence == replace(pair, first=1, second=0).reversed()
+    assert match.transform is not None
+    assert turned.transform is not None
+    assert turned.transform.scale == pytest.approx(1 / match.transform.scale)
+    assert turned.transform.crop_box == pytest.approx(match.transform.crop_box)
+    assert turned.kinds == match.kinds
+
+
 @pytest.mark.parametrize("correlation", [1.0, 0.5])
 def test_thumbnails_alone_are_no_match(correlation: float) -> None:
     """Pictures in one shop's frame have like thumbnails."""

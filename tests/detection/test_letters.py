@@ -67,6 +67,20 @@ def draw_plaque(seed: int) -> Image.Image:
     return page
 
 
+def draw_certificate(word: str, size_px: int = 80) -> Image.Image:
+    """A sheet of small print about one large word."""
+    page = Image.new("RGB", (560, 720), (252, 250, 242))
+    brush = ImageDraw.Draw(page)
+    brush.rectangle((14, 14, 546, 706), None, INK, 7)
+    write(brush, (280, 86), "CERTIFICATE OF TEST", 36)
+    write(brush, (280, 300), word, size_px)
+    for line, text in enumerate(
+        ("This is to certify that it", "complies with all rules", "Signed")
+    ):
+        write(brush, (280, 440 + line * 70), text, 26)
+    return page
+
+
 DESIGNS = {"chart": draw_chart, "label": draw_label, "plaque": draw_plaque}
 CHART = draw_chart(1)
 
@@ -166,6 +180,26 @@ def test_letters_outside_the_overlap_do_not_count() -> None:
 @pytest.mark.parametrize("design", DESIGNS)
 def test_pages_in_one_layout_are_different_pictures(design: str) -> None:
     assert judge(DESIGNS[design](1), DESIGNS[design](2)) == []
+
+
+@pytest.mark.parametrize("size_px", [50, 70, 90, 110])
+@pytest.mark.parametrize("words", [("MANGO", "LEMON"), ("TABLE", "VICE")])
+def test_pages_that_differ_in_one_word_are_different_however_large(
+    words: tuple[str, str], size_px: int
+) -> None:
+    first, second = (draw_certificate(word, size_px) for word in words)
+    assert judge(as_jpeg(first, 85), as_jpeg(second, 75)) == []
+
+
+@pytest.mark.parametrize("fill", ["crimson", "gold", "black"])
+def test_badge_over_lettering_is_no_other_word(fill: str) -> None:
+    page, stamped = draw_certificate("MANGO"), draw_certificate("MANGO")
+    brush = ImageDraw.Draw(stamped)
+    brush.rectangle((60, 400, 260, 530), fill)
+    font = ImageFont.load_default(56)
+    brush.text((160, 465), "SALE", "black" if fill == "gold" else "white", font, anchor="mm")
+    (match,) = judge(as_jpeg(page, 85), as_jpeg(stamped, 85))
+    assert match.is_duplicate
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,30 @@ def test_copy_enlarged_and_sharpened_has_no_more_detail(
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("sharpen", [mask, enhance])
+@pytest.mark.parametrize("resample", [Image.Resampling.BICUBIC, Image.Resampling.LANCZOS])
+@pytest.mark.parametrize("factor", [4 / 3, 8 / 5, 8 / 3])
+def test_sharpened_copy_whose_rhythm_is_that_of_jpeg_blocks_does_not_count_as_sharper(
+    factor: float,
+    resample: Image.Resampling,
+    sharpen: Callable[[Image.Image], Image.Image],
+    seed: int,
+) -> None:
+    """The keeper takes copies within a factor of 1.2 for equally sharp."""
+    original = as_jpeg(draw_photo(seed), 88)
+    enlarged = as_jpeg(sharpen(scale(original, factor, resample)), 90)
+    assert assess(enlarged).detail_px < 1.2 * assess(original).detail_px
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("quality", [25, 40, 60, 90])
+def test_blocks_of_a_jpeg_file_are_not_taken_for_an_enlargement(quality: int, seed: int) -> None:
+    """It would measure below two thirds then; saving at so low a quality takes up to a fifth."""
+    photo = draw_photo(seed)
+    assert assess(as_jpeg(photo, quality)).detail_px > 0.75 * assess(photo).detail_px
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("deviation", [3, 6, 10])
 def test_copy_enlarged_and_made_noisy_has_no_more_detail(deviation: float, seed: int) -> None:
     original = as_jpeg(draw_photo(seed), 88)

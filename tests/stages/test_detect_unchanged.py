@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from image_duplication import earlier_evidence, layout, tables
-from image_duplication.detection import matching
-from image_duplication.evidence_rows import EVIDENCE
+from image_duplication.detection import find_matches, judge_pairs, matching
+from image_duplication.evidence_rows import EVIDENCE, evidence_from_row
 from image_duplication.records import ReasonCode, Role, StageReport, Status
 from image_duplication.settings import Settings, load_settings
 from image_duplication.stages import detect
@@ -248,6 +248,21 @@ def test_unchanged_pictures_are_judged_without_reading_one(runs: Runs, afresh: R
     assert report.counts["pairs"] == len(runs.evidence()) > 30
 
 
+@pytest.mark.parametrize("step", [1, -1], ids=["in order", "backwards"])
+def test_stored_evidence_judges_as_files_compared_alone_do(
+    runs: Runs, tmp_path: Path, step: int
+) -> None:
+    """To the last bit, so an upload check and the weekly report cannot disagree."""
+    names = (*COPIES, "other", "bar upright", "bar", "quarter turn")[::step]
+    runs.judge(runs.give({"v": names}))
+    places = {f"v-{place}": place for place in range(len(names))}
+    stored = [evidence_from_row(row, places) for row in runs.evidence()]
+    paths = [tmp_path / f"{place}" for place in range(len(names))]
+    for path, name in zip(paths, names, strict=True):
+        path.write_bytes(contents()[name])
+    assert find_matches(paths, settle()) == judge_pairs(stored, settle().detection)
+
+
 def test_a_third_run_remembers_what_the_second_did(runs: Runs, afresh: Runs) -> None:
     judge_twice(runs, afresh, VARIANTS, VARIANTS)
     runs.publish()
@@ -428,7 +443,7 @@ def test_what_the_limits_no_longer_allow_is_tried_again(
 
 @pytest.fixture
 def few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (matching, detect, earlier_evidence):
+    for module in (matching, earlier_evidence):
         monkeypatch.setattr(module, "MOST_LOOKS", 3)
 
 
@@ -456,11 +471,32 @@ def test_more_contents_than_get_a_look_are_decoded(runs: Runs, afresh: Runs) -> 
 
 
 @pytest.mark.usefixtures("few_looks")
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("saved again", "photo", "photo", "photo"),
+        ("photo", "saved again", "saved again", "other", "photo", "saved again"),
+        ("mirrored", "quarter turn", "photo", "mirrored", "quarter turn", "photo"),
+    ],
+    ids=["one twice", "both", "three"],
+)
+def test_every_copy_of_many_joins_the_group_of_its_content(
+    runs: Runs, names: Sequence[str]
+) -> None:
+    runs.judge(runs.give({"v": names}))
+    rows = runs.judged()
+    bases = [place for place, row in enumerate(rows) if row["role"] == Role.BASE]
+    assert bases == sorted({names.index("other"), 0} if "other" in names else {0})
+    assert not any(row["related"] for row in rows)
+
+
+@pytest.mark.usefixtures("few_looks")
 def test_many_copies_of_few_contents_are_remembered(runs: Runs, afresh: Runs) -> None:
     first = {"v": ("photo", "saved again", "photo", "other")}
     second = {"v": ("other", "photo", "other", "saved again", "photo", "other")}
     assert found(judge_twice(runs, afresh, first, second)) == (0, 6)
-    assert len(runs.evidence()) == 3 + 3
+    # Of the contents, of further copies with the first, and of one copy with what it is like.
+    assert len(runs.evidence()) == 3 + 3 + 1
 
 
 # Streaming --------------------------------------------------------------------------------------

@@ -14,7 +14,13 @@ from image_duplication.detection.decoding import DecodeError, decode
 from image_duplication.detection.evidence import PairEvidence, Picture
 from image_duplication.detection.grouping import Candidate, Group, group_images
 from image_duplication.detection.judgement import Match, judge_pairs
-from image_duplication.detection.matching import MOST_LOOKS, compare_pictures, describe_picture
+from image_duplication.detection.matching import (
+    MOST_LOOKS,
+    compare_pictures,
+    describe_contents,
+    describe_picture,
+    spread_to_copies,
+)
 from image_duplication.records import QualityNote
 from image_duplication.settings import Settings, load_settings
 
@@ -35,11 +41,13 @@ __all__ = [
     "Picture",
     "compare_pictures",
     "decode",
+    "describe_contents",
     "describe_picture",
     "examine_files",
     "find_matches",
     "group_images",
     "judge_pairs",
+    "spread_to_copies",
 ]
 
 
@@ -69,35 +77,32 @@ class Examination:
 def examine_files(paths: Sequence[Path | str], settings: Settings | None = None) -> Examination:
     """Every file's state and the matches among them, judged as one variant in the order given.
 
+    Each file is read twice: looks go by content hashes, so all of these come first.
     `settings` None means the project's own. OSError where a file cannot be opened; what is in it
     raises nothing.
     """
     settings = settings or load_settings()
-    pictures: dict[int, Picture] = {}
-    reports: list[FileReport] = []
-    for place, path in enumerate(paths):
-        content = Path(path).read_bytes()
-        distinct = {one.content_sha256 for one in pictures.values()}
+    contents = [_hash(path) for path in paths]
+    path_of = dict(zip(contents, paths, strict=True))
+    problems: dict[str, str] = {}
+
+    def describe(content: str, with_look: bool) -> Picture | None:
         try:
-            picture = _describe(content, settings, with_look=len(distinct) < MOST_LOOKS)
+            return _describe(path_of[content], content, settings, with_look=with_look)
         except DecodeError as error:
-            reports.append(FileReport(str(error)))
-            continue
-        pictures[place] = picture
-        reports.append(
-            FileReport(
-                problem=None,
-                width_px=picture.width_px,
-                height_px=picture.height_px,
-                is_usable=picture.is_usable,
-                is_telling=picture.is_telling,
-                quality_notes=picture.quality.notes,
-            )
-        )
-    places = list(pictures)
-    evidence = compare_pictures(list(pictures.values()), settings.detection)
+            problems[content] = str(error)
+            return None
+
+    described = describe_contents(contents, describe)
+    places = [place for place, content in enumerate(contents) if content in described]
+    evidence = compare_pictures(
+        [described[contents[place]] for place in places], settings.detection
+    )
     return Examination(
-        tuple(reports),
+        tuple(
+            _report(described[content]) if content in described else FileReport(problems[content])
+            for content in contents
+        ),
         tuple(
             replace(match, first=places[match.first], second=places[match.second])
             for match in judge_pairs(evidence, settings.detection)
@@ -105,16 +110,36 @@ def examine_files(paths: Sequence[Path | str], settings: Settings | None = None)
     )
 
 
-def _describe(content: bytes, settings: Settings, *, with_look: bool) -> Picture:
+def _hash(path: Path | str) -> str:
+    with Path(path).open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _describe(
+    path: Path | str, content_sha256: str, settings: Settings, *, with_look: bool
+) -> Picture:
     picture = decode(
-        content, formats=settings.download.formats, max_pixels=settings.download.max_pixels
+        Path(path).read_bytes(),
+        formats=settings.download.formats,
+        max_pixels=settings.download.max_pixels,
     )
     return describe_picture(
         picture,
-        hashlib.sha256(content).hexdigest(),
+        content_sha256,
         settings.detection,
         min_side_px=settings.policy.min_side_px,
         with_look=with_look,
+    )
+
+
+def _report(picture: Picture) -> FileReport:
+    return FileReport(
+        problem=None,
+        width_px=picture.width_px,
+        height_px=picture.height_px,
+        is_usable=picture.is_usable,
+        is_telling=picture.is_telling,
+        quality_notes=picture.quality.notes,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from image_duplication.detection.evidence import Alignment, PairEvidence
 from image_duplication.detection.kinds import name_kinds
@@ -34,8 +34,22 @@ class Match:
 
 
 def judge_pairs(evidence: Iterable[PairEvidence], settings: DetectionSettings) -> list[Match]:
-    """The matches among compared pairs; reads no pixel, so a changed threshold judges anew."""
-    return [match for pair in evidence if (match := _judge_pair(pair, settings))]
+    """The matches among compared pairs; reads no pixel, so a changed threshold judges anew.
+
+    A match has the earlier picture first. Pairs are judged as they stand, though, which is the
+    order of their hashes: evidence that is turned round differs in its last digits.
+    """
+    return [_in_places(match) for pair in evidence if (match := _judge_pair(pair, settings))]
+
+
+def _in_places(match: Match) -> Match:
+    if match.first <= match.second:
+        return match
+    pair = match.evidence.reversed()
+    transform = match.transform
+    if transform is not None and pair.alignment is not None:
+        transform = describe_transform(pair, pair.alignment)
+    return replace(match, first=pair.first, second=pair.second, transform=transform, evidence=pair)
 
 
 def _judge_pair(pair: PairEvidence, settings: DetectionSettings) -> Match | None:

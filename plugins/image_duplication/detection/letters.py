@@ -38,7 +38,10 @@ _ONE_SIDED = 0.02  # of what is written in one picture alone
 _LEAST_ADDED = 0.002  # of the overlap
 _ADDED_SHARE = 0.5  # of what is unlike
 _GAP_PX = 5  # between parts of one figure
-_LARGEST_FIGURE = 0.024  # of the overlap
+_LARGEST_FIGURE = 0.024  # of the overlap; larger, and it may be a badge
+_AROUND_PX = 9
+_OFF_GROUND = 20.0  # grey levels off the ground around a figure
+_REPLACED = 0.5  # of the place that one alone has written on: two words have 0.7 and more
 
 
 def is_page(grey: Pixels) -> bool:
@@ -67,8 +70,8 @@ def measure_letters_unlike(
 ) -> float:
     """Share of what is written on two pages, laid over each other, that says something else.
 
-    `sign` is -1 where one is inverted. 0 where something was added to one page: a badge covers a
-    larger place than a figure or paints over the ground too, and a watermark takes no letter away.
+    `sign` is -1 where one is inverted. 0 where something was added to one page: a badge paints over
+    the ground, or covers a large place and uncovers none, and a watermark takes no letter away.
     """
     within = _is_well_inside(inside)
     area = max(1, int(within.sum()))
@@ -79,7 +82,10 @@ def measure_letters_unlike(
     both = is_written_first & is_written_second
     is_unlike = both & (_correlate_nearby(first, second, sign) < _UNLIKE)
     unlike = int(is_unlike.sum())
-    if not unlike or _measure_largest(is_unlike) > _LARGEST_FIGURE * area:
+    if not unlike:
+        return 0.0
+    largest = _find_largest(is_unlike)
+    if largest.sum() > _LARGEST_FIGURE * area and not _is_replaced(first, second, largest, within):
         return 0.0
     is_ground = within & (np.maximum(deviation_first, deviation_second) < _BLANK)
     painted_over = _count_painted_over(mean_first[is_ground], mean_second[is_ground])
@@ -131,16 +137,39 @@ def _correlate_nearby(first: Floats, second: Floats, sign: float) -> Floats:
     return best
 
 
-def _measure_largest(is_unlike: Mask) -> int:
-    """Pixels of the largest connected place."""
+def _find_largest(is_unlike: Mask) -> Mask:
+    """The largest connected place."""
     near = _spread(is_unlike).astype(np.uint8)
-    _, _, figures, _ = cv2.connectedComponentsWithStats(near)
-    return int(figures[1:, cv2.CC_STAT_AREA].max(initial=0))
+    _, labels, figures, _ = cv2.connectedComponentsWithStats(near)
+    return np.asarray(labels == 1 + int(figures[1:, cv2.CC_STAT_AREA].argmax()), bool)
+
+
+def _is_replaced(first: Floats, second: Floats, figure: Mask, within: Mask) -> bool:
+    """Whether a figure stands in the place of another: each shows ground where the other does not.
+
+    Where something was laid over a page, hardly any ground appears that was written on.
+    """
+    near = _dilate(figure, _AROUND_PX)
+    around = _dilate(near, _AROUND_PX) & ~near & within
+    if not around.any():
+        return False
+    place = near & within
+    written_first, written_second = (
+        np.abs(page[place] - np.median(page[around])) > _OFF_GROUND for page in (first, second)
+    )
+    fewer, more = sorted(
+        (int((written_first & ~written_second).sum()), int((written_second & ~written_first).sum()))
+    )
+    return fewer > _REPLACED * more
 
 
 def _spread(places: Mask) -> Mask:
     """The places and what is close to them, where blur reaches."""
-    window = np.ones((_GAP_PX, _GAP_PX), np.uint8)
+    return _dilate(places, _GAP_PX)
+
+
+def _dilate(places: Mask, window_px: int) -> Mask:
+    window = np.ones((window_px, window_px), np.uint8)
     return np.asarray(cv2.dilate(places.astype(np.uint8), window), bool)
 
 

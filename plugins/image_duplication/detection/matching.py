@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,12 +20,12 @@ from image_duplication.detection.difpy_engine import (
 from image_duplication.detection.evidence import PairEvidence, Picture, Tensor
 from image_duplication.detection.looks import look_at
 from image_duplication.detection.quality import assess_quality
-from image_duplication.detection.search import UNSEEN, Sighting, examine
+from image_duplication.detection.search import UNSEEN, examine
 from image_duplication.records import Engine
 from image_duplication.settings import DetectionSettings
 
 MOST_LOOKS = 64
-"""Different pictures of a variant that get a look, and of which every pair's evidence is kept."""
+"""Contents of a variant that get a look, and of which every pair's evidence is kept."""
 
 Figures = tuple[float, int]
 """The correct error of a pair and the rotation that gives it, in degrees."""
@@ -46,7 +46,8 @@ def describe_picture(
 ) -> Picture:
     """Reduce a decoded RGB picture to what comparison needs.
 
-    Without a look, which is most of a picture's memory, only difPy and equal bytes can match it.
+    Without a look, which is most of a picture's memory, only difPy and equal bytes can match it
+    (`describe_contents`).
     """
     tensor = reduce_picture(picture, settings.difpy.pixel_size)
     grey = np.asarray(picture.convert("L"))
@@ -66,23 +67,77 @@ def describe_picture(
     )
 
 
+def describe_contents(
+    contents: Iterable[str], describe: Callable[[str, bool], Picture | None]
+) -> dict[str, Picture]:
+    """The pictures of one variant by content hash, each content described once.
+
+    `describe` takes a hash and whether to make a look, and gives None for what is no picture. The
+    lowest hashes get the looks, so that their choice depends neither on order nor on names.
+    """
+    pictures: dict[str, Picture] = {}
+    for content in sorted(set(contents)):
+        picture = describe(content, len(pictures) < MOST_LOOKS)
+        if picture is not None:
+            pictures[content] = picture
+    return pictures
+
+
 def compare_pictures(
     pictures: Sequence[Picture], settings: DetectionSettings
 ) -> list[PairEvidence]:
-    """Evidence for the pairs of one variant's pictures, in the order given.
+    """Evidence for the pairs of one variant's pictures, the same whatever their order.
 
     That is every pair, unless the variant has so many pictures that they would be the catalogue's
-    bulk; then it is the pairs of those that have a look, and of the others those that some allowed
-    threshold accepts.
+    bulk; then it is the pairs of those contents that have a look, of the others those that some
+    allowed threshold accepts, and what `spread_to_copies` makes of them.
+
+    The first of a pair is the one of the lower content hash, of equal contents the earlier one:
+    difPy's figure, an alignment, and which of two turns that are as good is taken all depend on
+    which comes first. The pairs are sorted by the places of their pictures.
     """
     if not pictures:
         return []
+    places = sorted(range(len(pictures)), key=lambda place: pictures[place].content_sha256)
+    evidence = [
+        replace(pair, first=places[pair.first], second=places[pair.second])
+        for pair in _compare_in_order([pictures[place] for place in places], settings)
+    ]
+    return sorted(evidence, key=lambda pair: sorted((pair.first, pair.second)))
+
+
+def _compare_in_order(
+    pictures: Sequence[Picture], settings: DetectionSettings
+) -> list[PairEvidence]:
+    """The same for pictures in the order of their hashes, in no order of pairs."""
     tensors = [picture.tensor for picture in pictures]
-    if len(pictures) > MOST_LOOKS:
-        return _describe_pairs(
-            pictures, tensors, _find_figures_of_many(pictures, tensors), settings
-        )
-    return _describe_pairs(pictures, tensors, _find_all_figures(tensors), settings)
+    if len(pictures) <= MOST_LOOKS:
+        return _describe_pairs(pictures, tensors, _find_all_figures(tensors), settings)
+    figures = _find_figures_of_many(pictures, tensors)
+    evidence = _describe_pairs(pictures, tensors, figures, settings)
+    return spread_to_copies(evidence, [picture.content_sha256 for picture in pictures])
+
+
+def spread_to_copies(
+    evidence: Iterable[PairEvidence], contents: Sequence[str]
+) -> list[PairEvidence]:
+    """The evidence, and what may be a match also for each further copy of either content.
+
+    `contents` are the hashes by place. A further copy is beside the first of the other content, for
+    that is who may be its base. The pairs of two further copies would be too many.
+    """
+    copies: dict[str, list[int]] = {}
+    for place, content in enumerate(contents):
+        copies.setdefault(content, []).append(place)
+    spread: list[PairEvidence] = []
+    for pair in evidence:
+        spread.append(pair)
+        if pair.is_same_content or (pair.alignment is None and pair.mse > LOOSEST_MSE):
+            continue
+        first, second = (copies[contents[place]][1:] for place in (pair.first, pair.second))
+        spread += [replace(pair, first=place) for place in first]
+        spread += [replace(pair, second=place) for place in second]
+    return spread
 
 
 def _find_all_figures(tensors: Sequence[Tensor]) -> dict[Pair, Figures]:
@@ -135,7 +190,7 @@ def _describe_pairs(
     by_keypoints = Engine.ALIGNED in settings.engines
     return [
         _describe_pair(pictures, pair, proposed.get(pair), figures[pair], by_keypoints=by_keypoints)
-        for pair in sorted(figures)
+        for pair in figures
     ]
 
 
@@ -150,7 +205,9 @@ def _describe_pair(
     first, second = (pictures[place] for place in pair)
     mse, rotation_deg = figures
     is_same_content = first.content_sha256 == second.content_sha256
-    seen = UNSEEN if is_same_content else _examine(first, second, by_keypoints=by_keypoints)
+    seen = UNSEEN
+    if first.look and second.look and not is_same_content:
+        seen = examine(first.look, second.look, by_keypoints=by_keypoints)
     return PairEvidence(
         first=pair[0],
         second=pair[1],
@@ -167,16 +224,6 @@ def _describe_pair(
         thumbnail_correlation=seen.correlation,
         alignment=seen.alignment,
     )
-
-
-def _examine(first: Picture, second: Picture, *, by_keypoints: bool) -> Sighting:
-    """What the looks show, computed in one order of the two whatever the order given."""
-    if first.look is None or second.look is None:
-        return UNSEEN
-    if first.content_sha256 <= second.content_sha256:
-        return examine(first.look, second.look, by_keypoints=by_keypoints)
-    seen = examine(second.look, first.look, by_keypoints=by_keypoints)
-    return replace(seen, alignment=seen.alignment and seen.alignment.reversed())
 
 
 def _dimensions(picture: Picture) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """Stage detect_duplicates: each variant's pictures judged, with the evidence kept.
 
-What an earlier run found of the same bytes is judged again, and no picture is read for it. Evidence
-is computed and kept in the order of content hashes, so it is the same figures either way.
+What an earlier run found of the same bytes is judged again, and no picture is read for it: evidence
+does not depend on the order of the pictures, so it is the same figures either way.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ import itertools
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from image_duplication import layout
 from image_duplication.detection import (
-    MOST_LOOKS,
     Candidate,
     DecodeError,
     Group,
@@ -26,6 +25,7 @@ from image_duplication.detection import (
     Picture,
     compare_pictures,
     decode,
+    describe_contents,
     describe_picture,
     group_images,
     judge_pairs,
@@ -207,11 +207,7 @@ def _judge_variant(judge: _Judge, task: _Task) -> _Judgement:
     ordered = sorted((row for row in judged if row["content_sha256"]), key=_by_position)
     findings = _remember(ordered, task.earlier) or _examine(judge, ordered, task.earlier)
     detection = judge.settings.detection
-    # Kept in hash order, judged in the variant's.
-    in_places = [
-        pair if pair.first < pair.second else pair.reversed() for pair in findings.evidence
-    ]
-    groups, related = group_images(findings.candidates, judge_pairs(in_places, detection))
+    groups, related = group_images(findings.candidates, judge_pairs(findings.evidence, detection))
     _write_groups(findings.pictured, groups, related)
     return _Judgement(
         judged,
@@ -234,8 +230,7 @@ def _judge_variant(judge: _Judge, task: _Task) -> _Judgement:
 class _Findings:
     """What there is to judge one variant by.
 
-    `pictured` are the rows of its readable pictures; places are indices into it. `evidence` is in
-    hash order, sorted by places.
+    `pictured` are the rows of its readable pictures; places are indices into it.
     """
 
     pictured: list[Row]
@@ -264,48 +259,29 @@ def _remember(ordered: list[Row], earlier: EarlierVariant | None) -> _Findings |
 
 def _examine(judge: _Judge, ordered: list[Row], earlier: EarlierVariant | None) -> _Findings:
     """What decoding and comparing the pictures shows."""
-    pictured: list[Row] = []
-    pictures: list[Picture] = []
-    by_content: dict[str, Picture] = {}
-    decoded = remembered = 0
+    row_of = {row["content_sha256"]: row for row in reversed(ordered)}
+    unreadable = {content for content in row_of if earlier and earlier.is_unreadable(content)}
+    tried = row_of.keys() - unreadable
+    described = describe_contents(
+        tried, lambda content, with_look: _look_at(judge, row_of[content], with_look=with_look)
+    )
+    pictured = [row for row in ordered if row["content_sha256"] in described]
+    pictures = [described[row["content_sha256"]] for row in pictured]
     for row in ordered:
-        content = row["content_sha256"]
-        if earlier and earlier.is_unreadable(content):
+        if row["content_sha256"] in described:
+            _write_quality(row, described[row["content_sha256"]].quality)
+        else:
             _write_unreadable(row)
-            remembered += 1
-            continue
-        # Equal bytes need not be decoded again.
-        picture = by_content.get(content)
-        if picture is None:
-            picture = _look_at(judge, row, with_look=len(by_content) < MOST_LOOKS)
-            decoded += 1
-        if picture is None:
-            _write_unreadable(row)
-            continue
-        _write_quality(row, picture.quality)
-        by_content[content] = picture
-        pictured.append(row)
-        pictures.append(picture)
-    candidates = [
-        Candidate(place, picture.width_px, picture.height_px, picture.quality)
-        for place, picture in enumerate(pictures)
-    ]
-    evidence = _compare(judge, pictures)
-    return _Findings(pictured, candidates, evidence, decoded=decoded, remembered=remembered)
-
-
-def _compare(judge: _Judge, pictures: list[Picture]) -> list[PairEvidence]:
-    """Evidence in hash order, so that its figures are those of any other order of the variant.
-
-    In the variant's own order difPy's figure, and a rotation that is as good as another, would
-    depend on that order, though no verdict would.
-    """
-    places = sorted(range(len(pictures)), key=lambda place: pictures[place].content_sha256)
-    compared = compare_pictures([pictures[place] for place in places], judge.settings.detection)
-    evidence = [
-        replace(pair, first=places[pair.first], second=places[pair.second]) for pair in compared
-    ]
-    return sorted(evidence, key=lambda pair: sorted((pair.first, pair.second)))
+    return _Findings(
+        pictured,
+        [
+            Candidate(place, picture.width_px, picture.height_px, picture.quality)
+            for place, picture in enumerate(pictures)
+        ],
+        compare_pictures(pictures, judge.settings.detection),
+        decoded=len(tried),
+        remembered=sum(row["content_sha256"] in unreadable for row in ordered),
+    )
 
 
 def _by_position(row: Row) -> tuple[bool, int, str]:
