@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 from dataclasses import dataclass
 
@@ -186,24 +187,20 @@ def _find_keypoints(grey: Pixels) -> tuple[Keypoints, Keypoints]:
     if not len(keypoints.places):
         return keypoints, keypoints
     right = grey.shape[1] - 1
-    strongest = sorted(found, key=lambda one: -one.response)[:_MIRRORED_KEYPOINTS]
-    turned = [
-        cv2.KeyPoint(
-            right - one.pt[0],
-            one.pt[1],
-            one.size,
-            (180 - one.angle) % 360,
-            one.response,
-            one.octave,
-        )
-        for one in strongest
-    ]
+    strongest = sorted(found, key=operator.attrgetter("response"), reverse=True)
+    turned = strongest[:_MIRRORED_KEYPOINTS]
+    for one in turned:
+        x, y = one.pt
+        one.pt = right - x, y
+        one.angle = (180 - one.angle) % 360
     return keypoints, _as_keypoints(*_finders.orb.compute(cv2.flip(grey, 1), turned))
 
 
 def _as_keypoints(found: tuple[cv2.KeyPoint, ...], descriptors: Pixels | None) -> Keypoints:
     if descriptors is None or not found:
         return Keypoints(np.empty((0, 4), np.float32), np.empty((0, 32), np.uint8))
-    places = np.array([(*one.pt, one.size, one.angle) for one in found], np.float32)
-    places[:, 3] = np.deg2rad(places[:, 3])
+    places = np.empty((len(found), 4), np.float32)
+    places[:, :2] = cv2.KeyPoint.convert(found)
+    places[:, 2] = [one.size for one in found]
+    places[:, 3] = np.deg2rad(np.array([one.angle for one in found], np.float32))
     return Keypoints(places, descriptors)
