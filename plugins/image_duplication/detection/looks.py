@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -42,6 +43,25 @@ class Keypoints:
     descriptors: Pixels  # (n, 32)
 
 
+class Mirror:
+    """A picture's mirror image, whose keypoints are described when they are first asked for.
+
+    The first of a variant's pictures is never asked, nor any that is a plain copy.
+    """
+
+    def __init__(self, grey: Pixels, turned: Sequence[cv2.KeyPoint]) -> None:
+        self._grey = grey
+        self._turned = turned
+        self._keypoints: Keypoints | None = None
+
+    @property
+    def keypoints(self) -> Keypoints:
+        """The strongest of the picture's own, turned over: they need no second search."""
+        if self._keypoints is None:
+            self._keypoints = _describe_turned(self._grey, self._turned)
+        return self._keypoints
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """One picture, reduced. `pyramid` is grey, each level half the size of the one before.
@@ -49,7 +69,7 @@ class Look:
     `box` is the picture without its uniform margin, as shares (left, top, right, bottom);
     `thumbnails` (16, 1024) are the whole and the trimmed one in eight orientations each (quarter
     turns anticlockwise, then the same mirrored), of zero mean and unit length, or zero where there
-    is nothing to see. `mirrored` are the keypoints of the picture's mirror image.
+    is nothing to see.
     """
 
     pyramid: tuple[Pixels, ...]
@@ -57,7 +77,12 @@ class Look:
     box: tuple[float, float, float, float]
     thumbnails: Floats
     keypoints: Keypoints
-    mirrored: Keypoints
+    mirror: Mirror
+
+    @property
+    def mirrored(self) -> Keypoints:
+        """The keypoints of the picture's mirror image."""
+        return self.mirror.keypoints
 
     @property
     def grey(self) -> Pixels:
@@ -93,7 +118,7 @@ def look_at(grey: Pixels, colour: Pixels) -> Look:
     for _ in range(_LEVELS - 1):
         pyramid.append(_halve(pyramid[-1]))
     box = _find_box(pyramid[1])
-    keypoints, mirrored = _find_keypoints(grey)
+    keypoints, turned = _find_keypoints(grey)
     return Look(
         pyramid=tuple(pyramid),
         colour=colour,
@@ -102,7 +127,7 @@ def look_at(grey: Pixels, colour: Pixels) -> Look:
             [_normalise(picture)[_TURNS] for picture in (pyramid[1], _cut(grey, box))]
         ),
         keypoints=keypoints,
-        mirrored=mirrored,
+        mirror=Mirror(grey, turned),
     )
 
 
@@ -177,15 +202,12 @@ def _normalise(grey: Pixels) -> Floats:
     return thumbnail / length
 
 
-def _find_keypoints(grey: Pixels) -> tuple[Keypoints, Keypoints]:
-    """The picture's keypoints and its mirror image's, which need no second search."""
+def _find_keypoints(grey: Pixels) -> tuple[Keypoints, list[cv2.KeyPoint]]:
+    """The picture's keypoints, and the strongest of them where its mirror image has them."""
     if min(grey.shape) < _LEAST_SIDE_PX:
-        none = _as_keypoints((), None)
-        return none, none
+        return _as_keypoints((), None), []
     found, descriptors = _finders.orb.detectAndCompute(grey, None)
     keypoints = _as_keypoints(found, descriptors)
-    if not len(keypoints.places):
-        return keypoints, keypoints
     right = grey.shape[1] - 1
     strongest = sorted(found, key=operator.attrgetter("response"), reverse=True)
     turned = strongest[:_MIRRORED_KEYPOINTS]
@@ -193,7 +215,13 @@ def _find_keypoints(grey: Pixels) -> tuple[Keypoints, Keypoints]:
         x, y = one.pt
         one.pt = right - x, y
         one.angle = (180 - one.angle) % 360
-    return keypoints, _as_keypoints(*_finders.orb.compute(cv2.flip(grey, 1), turned))
+    return keypoints, turned
+
+
+def _describe_turned(grey: Pixels, turned: Sequence[cv2.KeyPoint]) -> Keypoints:
+    if not turned:
+        return _as_keypoints((), None)
+    return _as_keypoints(*_finders.orb.compute(cv2.flip(grey, 1), turned))
 
 
 def _as_keypoints(found: tuple[cv2.KeyPoint, ...], descriptors: Pixels | None) -> Keypoints:
