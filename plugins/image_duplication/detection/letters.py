@@ -49,7 +49,8 @@ def is_page(grey: Pixels) -> bool:
     if min(grey.shape) < _LEAST_SIDE_PX:
         return False
     steps = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
-    counts = np.bincount(grey[steps <= _FLAT_STEP], minlength=256)
+    is_flat = (steps <= _FLAT_STEP).view(np.uint8)
+    counts = cv2.calcHist([grey], [0], is_flat, [256], [0, 256]).ravel().astype(np.intp)
     flat = int(counts.sum())
     if flat < _LEAST_FLAT * grey.size:
         return False
