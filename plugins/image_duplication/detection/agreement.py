@@ -38,6 +38,7 @@ _WHOLE = 0.98  # of a picture, beyond which nothing is around the overlap
 _LEAST_SHARE = 0.5  # of one of the pictures that must be seen in the other
 _LEAST_PIXELS = 100
 _RIM_PX = 2  # at the edge of the overlap, where a border would shine in
+_RIM = np.ones((2 * _RIM_PX + 1, 2 * _RIM_PX + 1), np.uint8)
 _LEAST_WINDOW = 0.4  # of a window that must lie inside
 _FINE_PX = 9
 _COARSE_PX = 25
@@ -122,19 +123,18 @@ def overlap_of(
     size = (max(16, int((right - left) * zoom)), max(16, int((bottom - top) * zoom)))
     to_first = np.array([[1 / zoom, 0.0, left], [0.0, 1 / zoom, top], [0.0, 0.0, 1.0]])
     to_second = homography @ to_first
-    polygon = cv2.perspectiveTransform(outline[None], np.linalg.inv(to_first))[0]
+    polygon = (outline - (left, top)) * zoom
     inside = np.zeros((size[1], size[0]), np.uint8)
     cv2.fillConvexPoly(inside, np.clip(np.round(polygon), -32_000, 32_000).astype(np.int32), 1)
-    area = float(inside.sum()) / zoom**2
+    area = cv2.countNonZero(inside) / zoom**2
     share_of_first = min(1.0, float(area / (width * height)))
     share_of_second = min(1.0, float(area * scale**2 / (there_width * there_height)))
     if max(share_of_first, share_of_second) < _LEAST_SHARE:
         return None
-    rim = np.ones((2 * _RIM_PX + 1, 2 * _RIM_PX + 1), np.uint8)
     inside = np.asarray(
-        cv2.erode(inside, rim, borderType=cv2.BORDER_CONSTANT, borderValue=0), np.uint8
+        cv2.erode(inside, _RIM, borderType=cv2.BORDER_CONSTANT, borderValue=0), np.uint8
     )
-    if inside.sum() < _LEAST_PIXELS:
+    if cv2.countNonZero(inside) < _LEAST_PIXELS:
         return None
     return Overlap(
         first=_warp(first, to_first, size, 1 / zoom),
@@ -388,6 +388,8 @@ def measure_unlike(overlap: Overlap) -> float:
     first, second = frame.describe(overlap.first), frame.describe(overlap.second)
     least = np.minimum(first.variance, second.variance)
     both = frame.is_valid & (least > _UNLIKE_TEXTURE**2)
+    if not both.any():
+        return 0.0
     best: Floats = np.zeros_like(overlap.first)
     for shift in itertools.product((-1, 0, 1), repeat=2):
         moved = frame.describe(np.roll(overlap.second, shift, (0, 1)))

@@ -264,14 +264,18 @@ def _compare_backdrops(here: Floats, there: Floats) -> float:
     edge = np.zeros(here.shape[:2], bool)
     edge[[0, -1]] = edge[:, [0, -1]] = True
     backdrop_first, backdrop_second = _median_colour(here[edge]), _median_colour(there[edge])
-    is_plain = np.abs(here - backdrop_first).max(axis=2) < _PLAIN_CONTRAST
-    is_plain &= np.abs(there - backdrop_second).max(axis=2) < _PLAIN_CONTRAST
+    is_plain = _is_near(here, backdrop_first) & _is_near(there, backdrop_second)
     if is_plain[edge].mean() <= 0.5:  # noqa: PLR2004 - most of the edge
         return 0.0
     goods_shift = _median_colour((there - here)[~is_plain]) if (~is_plain).any() else 0.0
     shift = backdrop_second - backdrop_first
     # A brighter or tinted picture changes its goods as much as its backdrop.
     return float(np.minimum(np.abs(shift), np.abs(shift - goods_shift)).max())
+
+
+def _is_near(colours: Floats, colour: Floats) -> Mask:
+    near = np.abs(colours - colour) < _PLAIN_CONTRAST
+    return np.asarray(near[..., 0] & near[..., 1] & near[..., 2])
 
 
 def _median_colour(colours: Floats) -> Floats:

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from image_duplication.detection.quantiles import median
+
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
@@ -161,7 +163,7 @@ def _halve(picture: Pixels) -> Pixels:
 def _find_box(grey: Pixels) -> tuple[float, float, float, float]:
     small = _resize(grey, _BOX_GRID, _BOX_GRID, is_mean=True).astype(np.int16)
     edge = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
-    content = np.abs(small - np.median(edge)) > _BOX_CONTRAST
+    content = np.abs(small - median(edge)) > _BOX_CONTRAST
     rows = np.flatnonzero(content.sum(axis=1) > 1)
     columns = np.flatnonzero(content.sum(axis=0) > 1)
     if len(rows) < _BOX_LEAST or len(columns) < _BOX_LEAST:
