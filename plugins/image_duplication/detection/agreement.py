@@ -22,7 +22,7 @@ from image_duplication.detection.differences import (
     measure_steepness,
 )
 from image_duplication.detection.evidence import Alignment
-from image_duplication.detection.letters import PAGE_SIDE_PX, is_page, measure_letters_unlike
+from image_duplication.detection.letters import PAGE_SIDE_PX, measure_letters_unlike
 from image_duplication.detection.looks import ORIENTATIONS, Look
 from image_duplication.detection.quantiles import median, quantile
 
@@ -398,7 +398,7 @@ def measure_unlike(overlap: Overlap) -> float:
 
 
 def _compare_letters(first: Look, second: Look, homography: Homography, sign: float) -> float:
-    if not (is_page(first.grey) and is_page(second.grey)):
+    if not (first.is_page and second.is_page):
         return 0.0
     overlap = overlap_of(first, second, homography, side_px=PAGE_SIDE_PX)
     if overlap is None:

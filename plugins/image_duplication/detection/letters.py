@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from image_duplication.detection.looks import Pixels
-
+Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 import threading
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from image_duplication.detection.letters import is_page
 from image_duplication.detection.quantiles import median
 
 Pixels = npt.NDArray[np.uint8]
@@ -45,33 +47,14 @@ class Keypoints:
     descriptors: Pixels  # (n, 32)
 
 
-class Mirror:
-    """A picture's mirror image, whose keypoints are described when they are first asked for.
-
-    The first of a variant's pictures is never asked, nor any that is a plain copy.
-    """
-
-    def __init__(self, grey: Pixels, turned: Sequence[cv2.KeyPoint]) -> None:
-        self._grey = grey
-        self._turned = turned
-        self._keypoints: Keypoints | None = None
-
-    @property
-    def keypoints(self) -> Keypoints:
-        """The strongest of the picture's own, turned over: they need no second search."""
-        if self._keypoints is None:
-            self._keypoints = _describe_turned(self._grey, self._turned)
-        return self._keypoints
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, for it keeps what is found when first asked for
 class Look:
     """One picture, reduced. `pyramid` is grey, each level half the size of the one before.
 
     `box` is the picture without its uniform margin, as shares (left, top, right, bottom);
     `thumbnails` (16, 1024) are the whole and the trimmed one in eight orientations each (quarter
     turns anticlockwise, then the same mirrored), of zero mean and unit length, or zero where there
-    is nothing to see.
+    is nothing to see. `turned` are the strongest keypoints where the mirror image has them.
     """
 
     pyramid: tuple[Pixels, ...]
@@ -79,12 +62,20 @@ class Look:
     box: tuple[float, float, float, float]
     thumbnails: Floats
     keypoints: Keypoints
-    mirror: Mirror
+    turned: Sequence[cv2.KeyPoint]
 
-    @property
+    @functools.cached_property
     def mirrored(self) -> Keypoints:
-        """The keypoints of the picture's mirror image."""
-        return self.mirror.keypoints
+        """The keypoints of the picture's mirror image.
+
+        The first of a variant's pictures is never asked for them, nor any that is a plain copy.
+        """
+        return _describe_turned(self.grey, self.turned)
+
+    @functools.cached_property
+    def is_page(self) -> bool:
+        """Whether the picture is line art or lettering."""
+        return is_page(self.grey)
 
     @property
     def grey(self) -> Pixels:
@@ -129,7 +120,7 @@ def look_at(grey: Pixels, colour: Pixels) -> Look:
             [_normalise(picture)[_TURNS] for picture in (pyramid[1], _cut(grey, box))]
         ),
         keypoints=keypoints,
-        mirror=Mirror(grey, turned),
+        turned=turned,
     )
 
 

@@ -13,10 +13,7 @@ Values = npt.NDArray[Any]
 def median(values: Values) -> float:
     """As numpy's, of at least one value. Sorting is vectorised, its partition is not."""
     ordered = np.sort(values, axis=None)
-    middle = len(ordered) // 2
-    if len(ordered) % 2:
-        return float(ordered[middle])
-    return float((ordered[middle - 1] + ordered[middle]) / 2)
+    return float(ordered[(len(ordered) - 1) // 2 : len(ordered) // 2 + 1].mean())
 
 
 def quantile(ordered: Values, share: float) -> float:
