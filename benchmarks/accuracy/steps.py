@@ -18,7 +18,7 @@ INNER_STEPS: Mapping[str, Sequence[str]] = {
     "difPy": ("matching.reduce_picture", "matching.correct_errors", "matching.search_pairs"),
     "quality": ("matching.assess_quality",),
     "looks": ("matching.look_at",),
-    "keypoints": ("looks._find_keypoints",),
+    "keypoints": ("looks._find_keypoints", "looks._describe_turned"),
     "thumbnails": ("search.correlate_thumbnails", "search.propose_by_thumbnails"),
     "matching of keypoints": ("search.propose_by_keypoints",),
     "overlaps": ("search.overlap_of", "search.correlate", "search.edges_kept"),

@@ -180,6 +180,11 @@ def test_mirrored_keypoints_are_those_of_the_mirror_image() -> None:
     assert np.cos(turn).mean() > 0.95
 
 
+def test_mirror_image_is_described_once() -> None:
+    seen = look(PHOTO)
+    assert seen.mirrored is seen.mirrored
+
+
 def test_looks_of_equal_pictures_are_equal_in_any_thread() -> None:
     expected = look(PHOTO)
     seen: list[Look] = []

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from image_duplication.detection.alignment import Homography
 from image_duplication.detection.looks import Look
+from image_duplication.detection.quantiles import median
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -106,7 +107,7 @@ def _fit_tones(first: Floats, second: Floats, inside: Mask) -> tuple[float, floa
         common = float((weight * off_x * off_y).sum())
         ratio = float(np.sqrt(down / across)) * (-1.0 if common < 0 else 1.0)
         errors = np.abs(off_y - ratio * off_x) / np.sqrt(1.0 + ratio * ratio)
-        weight = 1.0 / (1.0 + (errors / max(1.5 * float(np.median(errors)), 3.0)) ** 2)
+        weight = 1.0 / (1.0 + (errors / max(1.5 * median(errors), 3.0)) ** 2)
     slope = 1.0
     if abs(common) > _TONE_CORRELATION * np.sqrt(across * down):
         slope = float(np.sqrt(down / across))
@@ -262,15 +263,23 @@ def _compare_backdrops(here: Floats, there: Floats) -> float:
     """How far the plain surroundings' colour moved beyond what the goods' did."""
     edge = np.zeros(here.shape[:2], bool)
     edge[[0, -1]] = edge[:, [0, -1]] = True
-    backdrop_first, backdrop_second = np.median(here[edge], axis=0), np.median(there[edge], axis=0)
-    is_plain = np.abs(here - backdrop_first).max(axis=2) < _PLAIN_CONTRAST
-    is_plain &= np.abs(there - backdrop_second).max(axis=2) < _PLAIN_CONTRAST
+    backdrop_first, backdrop_second = _median_colour(here[edge]), _median_colour(there[edge])
+    is_plain = _is_near(here, backdrop_first) & _is_near(there, backdrop_second)
     if is_plain[edge].mean() <= 0.5:  # noqa: PLR2004 - most of the edge
         return 0.0
-    goods_shift = np.median((there - here)[~is_plain], axis=0) if (~is_plain).any() else 0.0
+    goods_shift = _median_colour((there - here)[~is_plain]) if (~is_plain).any() else 0.0
     shift = backdrop_second - backdrop_first
     # A brighter or tinted picture changes its goods as much as its backdrop.
     return float(np.minimum(np.abs(shift), np.abs(shift - goods_shift)).max())
+
+
+def _is_near(colours: Floats, colour: Floats) -> Mask:
+    near = np.abs(colours - colour) < _PLAIN_CONTRAST
+    return np.asarray(near[..., 0] & near[..., 1] & near[..., 2])
+
+
+def _median_colour(colours: Floats) -> Floats:
+    return np.array([median(channel) for channel in colours.T], np.float32)
 
 
 def _sample_both(
@@ -350,7 +359,7 @@ def look_around(look: Look, other: Look, from_other: Homography) -> Surroundings
     # Beyond a thin line around the picture it may be plain.
     beyond = np.where(reach, np.abs(profiles[:, 6] - profiles[:, 5]), around)
     is_break = steps > _STEP + _STEP_TIMES * np.maximum(within, np.minimum(around, beyond))
-    off = np.abs(profiles[:, 2:4] - np.median(profiles[:, 3])).min(axis=1)
+    off = np.abs(profiles[:, 2:4] - median(profiles[:, 3])).min(axis=1)
     # Grain breaks anywhere, inside the outline as well.
     grain = np.abs(profiles[:, 1] - profiles[:, 2]) > _STEP + _STEP_TIMES * np.abs(
         profiles[:, 0] - profiles[:, 1]
@@ -400,9 +409,13 @@ def _measure_detail(look: Look, outline: npt.NDArray[np.float64]) -> float:
     cv2.fillConvexPoly(covered, corners, 1)
     girth = 2 * (int(covered.any(axis=0).sum()) + int(covered.any(axis=1).sum()))
     # A line drawn around the picture belongs to a border, however wide that is.
-    margin = int(np.clip((covered == 0).sum() / max(1, girth) / 2, 3, 10))
-    outside = cv2.dilate(covered, np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)) == 0
-    if outside.sum() < _LEAST_OUTSIDE:
+    plain = covered.size - cv2.countNonZero(covered)
+    margin = int(np.clip(plain / max(1, girth) / 2, 3, 10))
+    window = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
+    is_covered = cv2.dilate(covered, window)
+    outside = covered.size - cv2.countNonZero(is_covered)
+    if outside < _LEAST_OUTSIDE:
         return 0.0
-    detail = cv2.absdiff(grey, cv2.blur(grey, (_DETAIL_PX, _DETAIL_PX))) > _DETAIL
-    return float(detail[outside].mean())
+    detail = cv2.absdiff(grey, cv2.blur(grey, (_DETAIL_PX, _DETAIL_PX)))
+    detail[is_covered > 0] = 0
+    return int((detail > _DETAIL).sum()) / outside

@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from image_duplication.detection.looks import Pixels
-
+Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 
@@ -52,7 +51,8 @@ def is_page(grey: Pixels) -> bool:
     if min(grey.shape) < _LEAST_SIDE_PX:
         return False
     steps = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
-    counts = np.bincount(grey[steps <= _FLAT_STEP], minlength=256)
+    is_flat = (steps <= _FLAT_STEP).view(np.uint8)
+    counts = cv2.calcHist([grey], [0], is_flat, [256], [0, 256]).ravel().astype(np.intp)
     flat = int(counts.sum())
     if flat < _LEAST_FLAT * grey.size:
         return False

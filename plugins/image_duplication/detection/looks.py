@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from image_duplication.detection.letters import is_page
+from image_duplication.detection.quantiles import median
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -41,14 +47,14 @@ class Keypoints:
     descriptors: Pixels  # (n, 32)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, for it keeps what is found when first asked for
 class Look:
     """One picture, reduced. `pyramid` is grey, each level half the size of the one before.
 
     `box` is the picture without its uniform margin, as shares (left, top, right, bottom);
     `thumbnails` (16, 1024) are the whole and the trimmed one in eight orientations each (quarter
     turns anticlockwise, then the same mirrored), of zero mean and unit length, or zero where there
-    is nothing to see. `mirrored` are the keypoints of the picture's mirror image.
+    is nothing to see. `turned` are the strongest keypoints where the mirror image has them.
     """
 
     pyramid: tuple[Pixels, ...]
@@ -56,7 +62,20 @@ class Look:
     box: tuple[float, float, float, float]
     thumbnails: Floats
     keypoints: Keypoints
-    mirrored: Keypoints
+    turned: Sequence[cv2.KeyPoint]
+
+    @functools.cached_property
+    def mirrored(self) -> Keypoints:
+        """The keypoints of the picture's mirror image.
+
+        The first of a variant's pictures is never asked for them, nor any that is a plain copy.
+        """
+        return _describe_turned(self.grey, self.turned)
+
+    @functools.cached_property
+    def is_page(self) -> bool:
+        """Whether the picture is line art or lettering."""
+        return is_page(self.grey)
 
     @property
     def grey(self) -> Pixels:
@@ -92,7 +111,7 @@ def look_at(grey: Pixels, colour: Pixels) -> Look:
     for _ in range(_LEVELS - 1):
         pyramid.append(_halve(pyramid[-1]))
     box = _find_box(pyramid[1])
-    keypoints, mirrored = _find_keypoints(grey)
+    keypoints, turned = _find_keypoints(grey)
     return Look(
         pyramid=tuple(pyramid),
         colour=colour,
@@ -101,7 +120,7 @@ def look_at(grey: Pixels, colour: Pixels) -> Look:
             [_normalise(picture)[_TURNS] for picture in (pyramid[1], _cut(grey, box))]
         ),
         keypoints=keypoints,
-        mirrored=mirrored,
+        turned=turned,
     )
 
 
@@ -135,7 +154,7 @@ def _halve(picture: Pixels) -> Pixels:
 def _find_box(grey: Pixels) -> tuple[float, float, float, float]:
     small = _resize(grey, _BOX_GRID, _BOX_GRID, is_mean=True).astype(np.int16)
     edge = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
-    content = np.abs(small - np.median(edge)) > _BOX_CONTRAST
+    content = np.abs(small - median(edge)) > _BOX_CONTRAST
     rows = np.flatnonzero(content.sum(axis=1) > 1)
     columns = np.flatnonzero(content.sum(axis=0) > 1)
     if len(rows) < _BOX_LEAST or len(columns) < _BOX_LEAST:
@@ -176,34 +195,33 @@ def _normalise(grey: Pixels) -> Floats:
     return thumbnail / length
 
 
-def _find_keypoints(grey: Pixels) -> tuple[Keypoints, Keypoints]:
-    """The picture's keypoints and its mirror image's, which need no second search."""
+def _find_keypoints(grey: Pixels) -> tuple[Keypoints, list[cv2.KeyPoint]]:
+    """The picture's keypoints, and the strongest of them where its mirror image has them."""
     if min(grey.shape) < _LEAST_SIDE_PX:
-        none = _as_keypoints((), None)
-        return none, none
+        return _as_keypoints((), None), []
     found, descriptors = _finders.orb.detectAndCompute(grey, None)
     keypoints = _as_keypoints(found, descriptors)
-    if not len(keypoints.places):
-        return keypoints, keypoints
     right = grey.shape[1] - 1
-    strongest = sorted(found, key=lambda one: -one.response)[:_MIRRORED_KEYPOINTS]
-    turned = [
-        cv2.KeyPoint(
-            right - one.pt[0],
-            one.pt[1],
-            one.size,
-            (180 - one.angle) % 360,
-            one.response,
-            one.octave,
-        )
-        for one in strongest
-    ]
-    return keypoints, _as_keypoints(*_finders.orb.compute(cv2.flip(grey, 1), turned))
+    strongest = sorted(found, key=operator.attrgetter("response"), reverse=True)
+    turned = strongest[:_MIRRORED_KEYPOINTS]
+    for one in turned:
+        x, y = one.pt
+        one.pt = right - x, y
+        one.angle = (180 - one.angle) % 360
+    return keypoints, turned
+
+
+def _describe_turned(grey: Pixels, turned: Sequence[cv2.KeyPoint]) -> Keypoints:
+    if not turned:
+        return _as_keypoints((), None)
+    return _as_keypoints(*_finders.orb.compute(cv2.flip(grey, 1), turned))
 
 
 def _as_keypoints(found: tuple[cv2.KeyPoint, ...], descriptors: Pixels | None) -> Keypoints:
     if descriptors is None or not found:
         return Keypoints(np.empty((0, 4), np.float32), np.empty((0, 32), np.uint8))
-    places = np.array([(*one.pt, one.size, one.angle) for one in found], np.float32)
-    places[:, 3] = np.deg2rad(places[:, 3])
+    places = np.empty((len(found), 4), np.float32)
+    places[:, :2] = cv2.KeyPoint.convert(found)
+    places[:, 2] = [one.size for one in found]
+    places[:, 3] = np.deg2rad(np.array([one.angle for one in found], np.float32))
     return Keypoints(places, descriptors)
