@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ Homography = npt.NDArray[np.float64]
 """3 × 3, from pixels of the first grey picture to pixels of the second."""
 
 _MOST_COUNTED = 255  # of 256 bits
+_BUFFERED = 16  # elements: the fewest that numpy allows
 _MOST_BITS = 70  # of 256 that may differ in a match whose second choice is clearly worse
 _FEW_BITS = 48  # that may differ in any match
 _SECOND_CHOICE = 0.88
@@ -114,9 +116,9 @@ def _propose(first: Keypoints, second: Keypoints) -> Iterator[Proposal]:
     here, there = _match(first, second)
     if len(here) < _LEAST_VOTES:
         return
-    votes = _vote(first.places[here], second.places[there])
-    points = first.places[here, :2].astype(np.float64)
-    targets = second.places[there, :2].astype(np.float64)
+    places, target_places = first.places[here], second.places[there]
+    votes = _vote(places, target_places)
+    points, targets = places[:, :2].astype(np.float64), target_places[:, :2].astype(np.float64)
     most = 0
     for _ in range(_CLUSTERS):
         counts = votes.sum(axis=1)
@@ -141,24 +143,29 @@ def _match(
     if len(first.places) < _LEAST_VOTES or len(second.places) < _LEAST_VOTES:
         return np.empty(0, np.intp), np.empty(0, np.intp)
     bits = _count_bits(first.descriptors, second.descriptors)
-    rows = np.arange(len(bits))
-    nearest = bits.argmin(axis=1)
-    best = bits[rows, nearest]
-    bits[rows, nearest] = _MOST_COUNTED
-    is_clear = (best <= _MOST_BITS) & (best < _SECOND_CHOICE * bits.min(axis=1))
-    here = np.flatnonzero(is_clear | (best <= _FEW_BITS))
+    best = bits.min(axis=1)
+    here = np.flatnonzero(best <= _MOST_BITS)
+    bits, best = bits[here], best[here]
+    there = bits.argmin(axis=1)
+    bits[np.arange(len(bits)), there] = _MOST_COUNTED
+    is_sure = (best < _SECOND_CHOICE * bits.min(axis=1)) | (best <= _FEW_BITS)
+    here, there, best = here[is_sure], there[is_sure], best[is_sure]
     if len(here) > _MOST_MATCHES:
-        here = here[np.argsort(best[here], kind="stable")[:_MOST_MATCHES]]
-    return here, nearest[here]
+        surest = np.argsort(best, kind="stable")[:_MOST_MATCHES]
+        here, there = here[surest], there[surest]
+    return here, there
 
 
 def _count_bits(first: Pixels, second: Pixels) -> Pixels:
-    """In how many bits each descriptor differs from each: half the time of OpenCV's own."""
+    """In how many bits each descriptor differs from each: a third of the time of OpenCV's own."""
     bits = np.zeros((len(first), len(second)), np.uint8)
     here, there = (np.ascontiguousarray(side.view(np.uint64).T) for side in (first, second))
-    for word, other in zip(here, there, strict=True):
-        # OpenCV's sum stops at 255.
-        cv2.add(bits, np.bitwise_count(word[:, None] ^ other), bits)
+    with np.errstate():  # puts numpy's buffer back too
+        # With a longer buffer than a row, numpy copies what it repeats, which takes twice as long.
+        np.setbufsize(_BUFFERED)
+        for word, other in zip(here, there, strict=True):
+            # OpenCV's sum stops at 255.
+            cv2.add(bits, np.bitwise_count(word[:, None] ^ other), bits)
     return bits
 
 
@@ -167,19 +174,20 @@ def _vote(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> np
 
     Each match alone fixes one, by its keypoints' angles and sizes.
     """
-    turn = second[:, 3] - first[:, 3]
-    scale = second[:, 2] / first[:, 2]
+    x, y, size, angle = first.T
+    there_x, there_y, there_size, there_angle = second.T
+    turn, scale = there_angle - angle, there_size / size
     cosine, sine = np.cos(turn) * scale, np.sin(turn) * scale
-    centre = first[:, :2].mean(axis=0)
-    x, y = (centre - first[:, :2]).T
-    there_x = second[:, 0] + cosine * x - sine * y
-    there_y = second[:, 1] + sine * x + cosine * y
-    reach = (_VOTE_REACH * LOOK_SIDE_PX * np.maximum(1.0, scale))[:, None]
-    octaves = np.log2(scale)
-    same: npt.NDArray[np.bool_] = np.abs(there_x[:, None] - there_x) < reach
-    same &= np.abs(there_y[:, None] - there_y) < reach
+    centre_x, centre_y = first[:, :2].mean(axis=0)
+    x, y = centre_x - x, centre_y - y
+    meant = np.stack(
+        [there_x + cosine * x - sine * y, there_y + sine * x + cosine * y, np.log2(scale)]
+    )
+    reach = _VOTE_REACH * LOOK_SIDE_PX * np.maximum(1.0, scale)
+    tolerance = np.stack([reach, reach, np.full_like(reach, _VOTE_OCTAVES)])
+    apart = meant[:, :, None] - meant[:, None]
+    same: npt.NDArray[np.bool_] = np.all(np.abs(apart, out=apart) < tolerance[:, :, None], axis=0)
     same &= np.cos(turn[:, None] - turn) > _VOTE_COSINE
-    same &= np.abs(octaves[:, None] - octaves) < _VOTE_OCTAVES
     return same
 
 
@@ -212,9 +220,8 @@ def _find_similarity(points: Points, targets: Points, seed: npt.NDArray[np.intp]
 
     As RANSAC does, but over pairs in a fixed order, so that equal pictures give equal results.
     """
-    here = (points @ (1, 1j)).astype(np.complex64)
-    there = (targets @ (1, 1j)).astype(np.complex64)
-    firsts, seconds = _pair_up(seed)
+    here, there = (_as_complex(side) for side in (points, targets))
+    firsts, seconds = (seed[places] for places in _pair_up(len(seed)))
     spans = here[seconds] - here[firsts]
     is_wide = np.abs(spans) > _LEAST_SPAN_PX
     if not is_wide.any():
@@ -232,12 +239,17 @@ def _find_similarity(points: Points, targets: Points, seed: npt.NDArray[np.intp]
     )
 
 
-def _pair_up(seed: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Up to so many pairs, every member in about as many as any other."""
-    places = np.arange(len(seed))
-    strides = np.arange(1, max(2, min(len(seed), 1 + _SEED_PAIRS // len(seed))))
-    partners = (places + strides[:, None]) % len(seed)
-    return np.tile(seed, len(strides)), seed[partners.ravel()]
+def _as_complex(points: Points) -> npt.NDArray[np.complex64]:
+    return points.view(np.complex128)[:, 0].astype(np.complex64)
+
+
+@functools.lru_cache(maxsize=_MOST_MATCHES)
+def _pair_up(count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Up to so many pairs among so many, every one in about as many as any other."""
+    places = np.arange(count)
+    strides = np.arange(1, max(2, min(count, 1 + _SEED_PAIRS // count)))
+    partners = (places + strides[:, None]) % count
+    return np.tile(places, len(strides)), partners.ravel()
 
 
 def _errors(affine: Points, points: Points, targets: Points) -> Points:
