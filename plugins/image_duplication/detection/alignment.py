@@ -130,7 +130,7 @@ def _propose(first: Keypoints, second: Keypoints) -> Iterator[Proposal]:
         fitted = _fit(points, targets, members)
         if fitted is not None:
             homography, agreeing = fitted
-            yield Proposal(homography, len(np.unique(there[agreeing])))
+            yield Proposal(homography, len(set(there[agreeing].tolist())))
             members |= agreeing
         votes[members] = False
         votes[:, members] = False
@@ -180,13 +180,13 @@ def _vote(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> np
     cosine, sine = np.cos(turn) * scale, np.sin(turn) * scale
     centre_x, centre_y = first[:, :2].mean(axis=0)
     x, y = centre_x - x, centre_y - y
-    meant = np.stack(
+    meant = np.array(
         [there_x + cosine * x - sine * y, there_y + sine * x + cosine * y, np.log2(scale)]
     )
     reach = _VOTE_REACH * LOOK_SIDE_PX * np.maximum(1.0, scale)
-    tolerance = np.stack([reach, reach, np.full_like(reach, _VOTE_OCTAVES)])
-    apart = meant[:, :, None] - meant[:, None]
-    same: npt.NDArray[np.bool_] = np.all(np.abs(apart, out=apart) < tolerance[:, :, None], axis=0)
+    tolerance = np.array([reach, reach, np.full_like(reach, _VOTE_OCTAVES)])
+    apart = np.abs(meant[:, :, None] - meant[:, None])
+    same: npt.NDArray[np.bool_] = (apart < tolerance[:, :, None]).all(axis=0)
     same &= np.cos(turn[:, None] - turn) > _VOTE_COSINE
     return same
 
@@ -201,17 +201,17 @@ def _fit(
         if affine is None or _area_scale(affine) < _LEAST_SCALE**2:
             return None
         agreeing = _errors(affine, points, targets) < tolerance_px * _stretch(affine)
-        if agreeing.sum() < _LEAST_VOTES:
+        count = np.count_nonzero(agreeing)
+        if count < _LEAST_VOTES:
             return None
-        is_affine = agreeing.sum() >= _AFFINE_POINTS and tolerance_px <= _AFFINE_FROM_PX
+        is_affine = count >= _AFFINE_POINTS and tolerance_px <= _AFFINE_FROM_PX
         fit = _fit_affine if is_affine else _fit_similarity
         affine = fit(points[agreeing], targets[agreeing])
     if affine is None or _area_scale(affine) < _LEAST_SCALE**2:
         return None
-    scales = np.linalg.svd(affine[:, :2], compute_uv=False)
-    if scales[0] > _MOST_ANISOTROPY * scales[1]:
+    if _is_stretched(affine):
         return None
-    in_perspective = _fit_perspective(points, targets, affine, int(agreeing.sum()))
+    in_perspective = _fit_perspective(points, targets, affine, np.count_nonzero(agreeing))
     return in_perspective or (_square(affine), agreeing)
 
 
@@ -266,6 +266,12 @@ def _area_scale(affine: Points) -> float:
     return float(affine[0, 0] * affine[1, 1] - affine[0, 1] * affine[1, 0])
 
 
+def _is_stretched(affine: Points) -> bool:
+    """Whether one of its scales is too many times the other, without its singular values."""
+    squares = float(np.square(affine[:, :2]).sum())
+    return squares > (_MOST_ANISOTROPY + 1 / _MOST_ANISOTROPY) * abs(_area_scale(affine))
+
+
 def _fit_similarity(points: Points, targets: Points) -> Points | None:
     centre, target_centre = points.mean(axis=0), targets.mean(axis=0)
     here, there = points - centre, targets - target_centre
@@ -293,10 +299,11 @@ def _fit_perspective(
     """A homography, if it explains clearly more matches than the affine fit that it grows from."""
     stretch = _stretch(affine)
     errors = _errors(affine, points, targets)
+    enough = _PERSPECTIVE_GAIN * affine_agreeing + 2
     homography: Homography | None = None
     for tolerance_px in _PERSPECTIVE_TOLERANCES_PX:
         agreeing = errors < tolerance_px * stretch
-        if agreeing.sum() < max(_PERSPECTIVE_POINTS, _PERSPECTIVE_GAIN * affine_agreeing + 2):
+        if np.count_nonzero(agreeing) < max(_PERSPECTIVE_POINTS, enough):
             return None
         found, _ = cv2.findHomography(points[agreeing], targets[agreeing], 0)
         homography = np.asarray(found, np.float64)
@@ -305,7 +312,7 @@ def _fit_perspective(
         offsets = cv2.perspectiveTransform(points[:, None], homography)[:, 0] - targets
         errors = np.hypot(offsets[:, 0], offsets[:, 1])
     agreeing = errors < _PERSPECTIVE_TOLERANCES_PX[-1] * stretch
-    if homography is None or agreeing.sum() < _PERSPECTIVE_GAIN * affine_agreeing + 2:
+    if homography is None or np.count_nonzero(agreeing) < enough:
         return None
     if np.abs(homography[2, :2]).max() * LOOK_SIDE_PX > _MOST_PERSPECTIVE:
         return None
