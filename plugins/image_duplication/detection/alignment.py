@@ -305,9 +305,8 @@ def _fit_perspective(
         agreeing = errors < tolerance_px * stretch
         if np.count_nonzero(agreeing) < max(_PERSPECTIVE_POINTS, enough):
             return None
-        found, _ = cv2.findHomography(points[agreeing], targets[agreeing], 0)
-        homography = np.asarray(found, np.float64)
-        if homography.shape != (3, 3):  # none found
+        homography = _fit_homography(points[agreeing], targets[agreeing])
+        if homography is None:
             return None
         offsets = cv2.perspectiveTransform(points[:, None], homography)[:, 0] - targets
         errors = np.hypot(offsets[:, 0], offsets[:, 1])
@@ -317,3 +316,24 @@ def _fit_perspective(
     if np.abs(homography[2, :2]).max() * LOOK_SIDE_PX > _MOST_PERSPECTIVE:
         return None
     return homography, agreeing
+
+
+def _fit_homography(points: Points, targets: Points) -> Homography | None:
+    """Of least algebraic error: a quarter of the time of OpenCV's, which polishes it further.
+
+    For little perspective the two are close; what agrees is laid over and refined anyway.
+    """
+    here, there = points / LOOK_SIDE_PX, targets / LOOK_SIDE_PX
+    rows = np.zeros((2, len(points), 8))  # equations of x, then of y, for all but the last entry
+    rows[0, :, :2] = rows[1, :, 3:5] = here
+    rows[0, :, 2] = rows[1, :, 5] = 1.0
+    rows[:, :, 6:] = -there.T[:, :, None] * here
+    equations, sides = rows.reshape(-1, 8), there.T.ravel()
+    try:
+        solved = np.linalg.solve(equations.T @ equations, equations.T @ sides)
+    except np.linalg.LinAlgError:
+        return None
+    homography = np.append(solved, 1.0).reshape(3, 3)
+    homography[:2, 2] *= LOOK_SIDE_PX
+    homography[2, :2] /= LOOK_SIDE_PX
+    return homography
