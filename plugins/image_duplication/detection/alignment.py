@@ -211,7 +211,7 @@ def _fit(
         return None
     if _is_stretched(affine):
         return None
-    in_perspective = _fit_perspective(points, targets, affine, np.count_nonzero(agreeing))
+    in_perspective = _fit_perspective(points, targets, affine, int(np.count_nonzero(agreeing)))
     return in_perspective or (_square(affine), agreeing)
 
 
@@ -220,7 +220,7 @@ def _find_similarity(points: Points, targets: Points, seed: npt.NDArray[np.intp]
 
     As RANSAC does, but over pairs in a fixed order, so that equal pictures give equal results.
     """
-    here, there = (_as_complex(side) for side in (points, targets))
+    here, there = (_as_complex(side).astype(np.complex64) for side in (points, targets))
     firsts, seconds = (seed[places] for places in _pair_up(len(seed)))
     spans = here[seconds] - here[firsts]
     is_wide = np.abs(spans) > _LEAST_SPAN_PX
@@ -233,14 +233,18 @@ def _find_similarity(points: Points, targets: Points, seed: npt.NDArray[np.intp]
     reach = _SEED_TOLERANCE_PX * np.maximum(1.0, np.abs(factors))
     agreeing = np.square(errors.real) + np.square(errors.imag) < np.square(reach)[:, None]
     best = int(agreeing.sum(axis=1).argmax())
-    factor, offset = factors[best], offsets[best]
+    return _as_affine(complex(factors[best]), complex(offsets[best]))
+
+
+def _as_complex(points: Points) -> npt.NDArray[np.complex128]:
+    """Each as a number, x + iy: to multiply them is to turn and to scale."""
+    return points.view(np.complex128)[:, 0]
+
+
+def _as_affine(factor: complex, offset: complex) -> Points:
     return np.array(
         [[factor.real, -factor.imag, offset.real], [factor.imag, factor.real, offset.imag]]
     )
-
-
-def _as_complex(points: Points) -> npt.NDArray[np.complex64]:
-    return points.view(np.complex128)[:, 0].astype(np.complex64)
 
 
 @functools.lru_cache(maxsize=_MOST_MATCHES)
@@ -273,15 +277,14 @@ def _is_stretched(affine: Points) -> bool:
 
 
 def _fit_similarity(points: Points, targets: Points) -> Points | None:
-    centre, target_centre = points.mean(axis=0), targets.mean(axis=0)
-    here, there = points - centre, targets - target_centre
-    spread = float((here * here).sum())
+    here, there = _as_complex(points), _as_complex(targets)
+    centre, target_centre = here.mean(), there.mean()
+    here, there = here - centre, there - target_centre
+    spread = np.vdot(here, here).real
     if spread < 1.0:
         return None
-    cosine = float((here * there).sum()) / spread
-    sine = float((here[:, 0] * there[:, 1] - here[:, 1] * there[:, 0]).sum()) / spread
-    turn = np.array([[cosine, -sine], [sine, cosine]])
-    return np.column_stack([turn, target_centre - turn @ centre])
+    factor = np.vdot(here, there) / spread
+    return _as_affine(factor, target_centre - factor * centre)
 
 
 def _fit_affine(points: Points, targets: Points) -> Points | None:
