@@ -175,3 +175,9 @@ def test_picture_without_keypoints_gets_no_proposal(is_blank_first: bool) -> Non
     looks = [look(PHOTO), look(Image.new("RGB", (300, 200), "white"))]
     first, second = reversed(looks) if is_blank_first else looks
     assert list(propose_by_keypoints(first, second)) == []
+
+
+def test_matching_leaves_numpys_buffer_as_it_was() -> None:
+    before = np.getbufsize()
+    assert list(propose_by_keypoints(look(PHOTO), look(PHOTO)))
+    assert np.getbufsize() == before

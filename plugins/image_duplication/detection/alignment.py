@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ Homography = npt.NDArray[np.float64]
 """3 × 3, from pixels of the first grey picture to pixels of the second."""
 
 _MOST_COUNTED = 255  # of 256 bits
+_BUFFERED = 16  # elements: the fewest that numpy allows
 _MOST_BITS = 70  # of 256 that may differ in a match whose second choice is clearly worse
 _FEW_BITS = 48  # that may differ in any match
 _SECOND_CHOICE = 0.88
@@ -114,9 +116,9 @@ def _propose(first: Keypoints, second: Keypoints) -> Iterator[Proposal]:
     here, there = _match(first, second)
     if len(here) < _LEAST_VOTES:
         return
-    votes = _vote(first.places[here], second.places[there])
-    points = first.places[here, :2].astype(np.float64)
-    targets = second.places[there, :2].astype(np.float64)
+    places, target_places = first.places[here], second.places[there]
+    votes = _vote(places, target_places)
+    points, targets = places[:, :2].astype(np.float64), target_places[:, :2].astype(np.float64)
     most = 0
     for _ in range(_CLUSTERS):
         counts = votes.sum(axis=1)
@@ -128,7 +130,7 @@ def _propose(first: Keypoints, second: Keypoints) -> Iterator[Proposal]:
         fitted = _fit(points, targets, members)
         if fitted is not None:
             homography, agreeing = fitted
-            yield Proposal(homography, len(np.unique(there[agreeing])))
+            yield Proposal(homography, len(set(there[agreeing].tolist())))
             members |= agreeing
         votes[members] = False
         votes[:, members] = False
@@ -141,24 +143,29 @@ def _match(
     if len(first.places) < _LEAST_VOTES or len(second.places) < _LEAST_VOTES:
         return np.empty(0, np.intp), np.empty(0, np.intp)
     bits = _count_bits(first.descriptors, second.descriptors)
-    rows = np.arange(len(bits))
-    nearest = bits.argmin(axis=1)
-    best = bits[rows, nearest]
-    bits[rows, nearest] = _MOST_COUNTED
-    is_clear = (best <= _MOST_BITS) & (best < _SECOND_CHOICE * bits.min(axis=1))
-    here = np.flatnonzero(is_clear | (best <= _FEW_BITS))
+    best = bits.min(axis=1)
+    here = np.flatnonzero(best <= _MOST_BITS)
+    bits, best = bits[here], best[here]
+    there = bits.argmin(axis=1)
+    bits[np.arange(len(bits)), there] = _MOST_COUNTED
+    is_sure = (best < _SECOND_CHOICE * bits.min(axis=1)) | (best <= _FEW_BITS)
+    here, there, best = here[is_sure], there[is_sure], best[is_sure]
     if len(here) > _MOST_MATCHES:
-        here = here[np.argsort(best[here], kind="stable")[:_MOST_MATCHES]]
-    return here, nearest[here]
+        surest = np.argsort(best, kind="stable")[:_MOST_MATCHES]
+        here, there = here[surest], there[surest]
+    return here, there
 
 
 def _count_bits(first: Pixels, second: Pixels) -> Pixels:
-    """In how many bits each descriptor differs from each: half the time of OpenCV's own."""
+    """In how many bits each descriptor differs from each: a third of the time of OpenCV's own."""
     bits = np.zeros((len(first), len(second)), np.uint8)
     here, there = (np.ascontiguousarray(side.view(np.uint64).T) for side in (first, second))
-    for word, other in zip(here, there, strict=True):
-        # OpenCV's sum stops at 255.
-        cv2.add(bits, np.bitwise_count(word[:, None] ^ other), bits)
+    with np.errstate():  # puts numpy's buffer back too
+        # With a longer buffer than a row, numpy copies what it repeats, which takes twice as long.
+        np.setbufsize(_BUFFERED)
+        for word, other in zip(here, there, strict=True):
+            # OpenCV's sum stops at 255.
+            cv2.add(bits, np.bitwise_count(word[:, None] ^ other), bits)
     return bits
 
 
@@ -167,19 +174,20 @@ def _vote(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> np
 
     Each match alone fixes one, by its keypoints' angles and sizes.
     """
-    turn = second[:, 3] - first[:, 3]
-    scale = second[:, 2] / first[:, 2]
+    x, y, size, angle = first.T
+    there_x, there_y, there_size, there_angle = second.T
+    turn, scale = there_angle - angle, there_size / size
     cosine, sine = np.cos(turn) * scale, np.sin(turn) * scale
-    centre = first[:, :2].mean(axis=0)
-    x, y = (centre - first[:, :2]).T
-    there_x = second[:, 0] + cosine * x - sine * y
-    there_y = second[:, 1] + sine * x + cosine * y
-    reach = (_VOTE_REACH * LOOK_SIDE_PX * np.maximum(1.0, scale))[:, None]
-    octaves = np.log2(scale)
-    same: npt.NDArray[np.bool_] = np.abs(there_x[:, None] - there_x) < reach
-    same &= np.abs(there_y[:, None] - there_y) < reach
+    centre_x, centre_y = first[:, :2].mean(axis=0)
+    x, y = centre_x - x, centre_y - y
+    meant = np.array(
+        [there_x + cosine * x - sine * y, there_y + sine * x + cosine * y, np.log2(scale)]
+    )
+    reach = _VOTE_REACH * LOOK_SIDE_PX * np.maximum(1.0, scale)
+    tolerance = np.array([reach, reach, np.full_like(reach, _VOTE_OCTAVES)])
+    apart = np.abs(meant[:, :, None] - meant[:, None])
+    same: npt.NDArray[np.bool_] = (apart < tolerance[:, :, None]).all(axis=0)
     same &= np.cos(turn[:, None] - turn) > _VOTE_COSINE
-    same &= np.abs(octaves[:, None] - octaves) < _VOTE_OCTAVES
     return same
 
 
@@ -193,17 +201,17 @@ def _fit(
         if affine is None or _area_scale(affine) < _LEAST_SCALE**2:
             return None
         agreeing = _errors(affine, points, targets) < tolerance_px * _stretch(affine)
-        if agreeing.sum() < _LEAST_VOTES:
+        count = np.count_nonzero(agreeing)
+        if count < _LEAST_VOTES:
             return None
-        is_affine = agreeing.sum() >= _AFFINE_POINTS and tolerance_px <= _AFFINE_FROM_PX
+        is_affine = count >= _AFFINE_POINTS and tolerance_px <= _AFFINE_FROM_PX
         fit = _fit_affine if is_affine else _fit_similarity
         affine = fit(points[agreeing], targets[agreeing])
     if affine is None or _area_scale(affine) < _LEAST_SCALE**2:
         return None
-    scales = np.linalg.svd(affine[:, :2], compute_uv=False)
-    if scales[0] > _MOST_ANISOTROPY * scales[1]:
+    if _is_stretched(affine):
         return None
-    in_perspective = _fit_perspective(points, targets, affine, int(agreeing.sum()))
+    in_perspective = _fit_perspective(points, targets, affine, int(np.count_nonzero(agreeing)))
     return in_perspective or (_square(affine), agreeing)
 
 
@@ -212,9 +220,8 @@ def _find_similarity(points: Points, targets: Points, seed: npt.NDArray[np.intp]
 
     As RANSAC does, but over pairs in a fixed order, so that equal pictures give equal results.
     """
-    here = (points @ (1, 1j)).astype(np.complex64)
-    there = (targets @ (1, 1j)).astype(np.complex64)
-    firsts, seconds = _pair_up(seed)
+    here, there = (_as_complex(side).astype(np.complex64) for side in (points, targets))
+    firsts, seconds = (seed[places] for places in _pair_up(len(seed)))
     spans = here[seconds] - here[firsts]
     is_wide = np.abs(spans) > _LEAST_SPAN_PX
     if not is_wide.any():
@@ -226,18 +233,27 @@ def _find_similarity(points: Points, targets: Points, seed: npt.NDArray[np.intp]
     reach = _SEED_TOLERANCE_PX * np.maximum(1.0, np.abs(factors))
     agreeing = np.square(errors.real) + np.square(errors.imag) < np.square(reach)[:, None]
     best = int(agreeing.sum(axis=1).argmax())
-    factor, offset = factors[best], offsets[best]
+    return _as_affine(complex(factors[best]), complex(offsets[best]))
+
+
+def _as_complex(points: Points) -> npt.NDArray[np.complex128]:
+    """Each as a number, x + iy: to multiply them is to turn and to scale."""
+    return points.view(np.complex128)[:, 0]
+
+
+def _as_affine(factor: complex, offset: complex) -> Points:
     return np.array(
         [[factor.real, -factor.imag, offset.real], [factor.imag, factor.real, offset.imag]]
     )
 
 
-def _pair_up(seed: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Up to so many pairs, every member in about as many as any other."""
-    places = np.arange(len(seed))
-    strides = np.arange(1, max(2, min(len(seed), 1 + _SEED_PAIRS // len(seed))))
-    partners = (places + strides[:, None]) % len(seed)
-    return np.tile(seed, len(strides)), seed[partners.ravel()]
+@functools.lru_cache(maxsize=_MOST_MATCHES)
+def _pair_up(count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Up to so many pairs among so many, every one in about as many as any other."""
+    places = np.arange(count)
+    strides = np.arange(1, max(2, min(count, 1 + _SEED_PAIRS // count)))
+    partners = (places + strides[:, None]) % count
+    return np.tile(places, len(strides)), partners.ravel()
 
 
 def _errors(affine: Points, points: Points, targets: Points) -> Points:
@@ -254,16 +270,21 @@ def _area_scale(affine: Points) -> float:
     return float(affine[0, 0] * affine[1, 1] - affine[0, 1] * affine[1, 0])
 
 
+def _is_stretched(affine: Points) -> bool:
+    """Whether one of its scales is too many times the other, without its singular values."""
+    squares = float(np.square(affine[:, :2]).sum())
+    return squares > (_MOST_ANISOTROPY + 1 / _MOST_ANISOTROPY) * abs(_area_scale(affine))
+
+
 def _fit_similarity(points: Points, targets: Points) -> Points | None:
-    centre, target_centre = points.mean(axis=0), targets.mean(axis=0)
-    here, there = points - centre, targets - target_centre
-    spread = float((here * here).sum())
+    here, there = _as_complex(points), _as_complex(targets)
+    centre, target_centre = here.mean(), there.mean()
+    here, there = here - centre, there - target_centre
+    spread = np.vdot(here, here).real
     if spread < 1.0:
         return None
-    cosine = float((here * there).sum()) / spread
-    sine = float((here[:, 0] * there[:, 1] - here[:, 1] * there[:, 0]).sum()) / spread
-    turn = np.array([[cosine, -sine], [sine, cosine]])
-    return np.column_stack([turn, target_centre - turn @ centre])
+    factor = np.vdot(here, there) / spread
+    return _as_affine(factor, target_centre - factor * centre)
 
 
 def _fit_affine(points: Points, targets: Points) -> Points | None:
@@ -281,20 +302,41 @@ def _fit_perspective(
     """A homography, if it explains clearly more matches than the affine fit that it grows from."""
     stretch = _stretch(affine)
     errors = _errors(affine, points, targets)
+    enough = _PERSPECTIVE_GAIN * affine_agreeing + 2
     homography: Homography | None = None
     for tolerance_px in _PERSPECTIVE_TOLERANCES_PX:
         agreeing = errors < tolerance_px * stretch
-        if agreeing.sum() < max(_PERSPECTIVE_POINTS, _PERSPECTIVE_GAIN * affine_agreeing + 2):
+        if np.count_nonzero(agreeing) < max(_PERSPECTIVE_POINTS, enough):
             return None
-        found, _ = cv2.findHomography(points[agreeing], targets[agreeing], 0)
-        homography = np.asarray(found, np.float64)
-        if homography.shape != (3, 3):  # none found
+        homography = _fit_homography(points[agreeing], targets[agreeing])
+        if homography is None:
             return None
         offsets = cv2.perspectiveTransform(points[:, None], homography)[:, 0] - targets
         errors = np.hypot(offsets[:, 0], offsets[:, 1])
     agreeing = errors < _PERSPECTIVE_TOLERANCES_PX[-1] * stretch
-    if homography is None or agreeing.sum() < _PERSPECTIVE_GAIN * affine_agreeing + 2:
+    if homography is None or np.count_nonzero(agreeing) < enough:
         return None
     if np.abs(homography[2, :2]).max() * LOOK_SIDE_PX > _MOST_PERSPECTIVE:
         return None
     return homography, agreeing
+
+
+def _fit_homography(points: Points, targets: Points) -> Homography | None:
+    """Of least algebraic error: a quarter of the time of OpenCV's, which polishes it further.
+
+    For little perspective the two are close; what agrees is laid over and refined anyway.
+    """
+    here, there = points / LOOK_SIDE_PX, targets / LOOK_SIDE_PX
+    rows = np.zeros((2, len(points), 8))  # equations of x, then of y, for all but the last entry
+    rows[0, :, :2] = rows[1, :, 3:5] = here
+    rows[0, :, 2] = rows[1, :, 5] = 1.0
+    rows[:, :, 6:] = -there.T[:, :, None] * here
+    equations, sides = rows.reshape(-1, 8), there.T.ravel()
+    try:
+        solved = np.linalg.solve(equations.T @ equations, equations.T @ sides)
+    except np.linalg.LinAlgError:
+        return None
+    homography = np.append(solved, 1.0).reshape(3, 3)
+    homography[:2, 2] *= LOOK_SIDE_PX
+    homography[2, :2] /= LOOK_SIDE_PX
+    return homography
