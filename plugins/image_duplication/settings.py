@@ -217,14 +217,10 @@ class GoodsSettings(_Section):
     """From which the same goods were put before another backdrop."""
     edges: float = _share(0.36)
     """Edges kept: else it is a frame that agrees, not what is in it."""
-    agreement_alone: float = _share(0.87)
-    """The same without edges: with another backdrop's contrast, outlines point the other way."""
-    kept_alone: float = _share(0.95)
-    cells_alone: int = Field(12, ge=1, le=64)
+    correlation: float = _share(0.9)
+    """Of all their greys: else a frame has most of the texture, and not what is in it."""
     least_kept: float = _share(0.66)
     """Of one picture's own texture; below it nothing else counts: the goods' other side."""
-    least_kept_if_patched: float = _share(0.55)
-    """The same where one place is covered, which may be on the goods."""
     least_agreement_if_laid_anew: float = _share(0.9)
     """Of plain goods, whose outline fits only in perspective: their other side, laid out again."""
     laid_anew_perspective: float = Field(0.01, ge=0)
@@ -234,6 +230,19 @@ class GoodsSettings(_Section):
     """Of the overlap; beyond it a plain shape of another size is no evidence."""
     cells: int = Field(5, ge=1, le=64)
     """Of 64, that the goods must fill for their agreement to count."""
+
+
+class CutoutSettings(_Section):
+    """Least agreement of the goods' own pixels, where they were put before another backdrop.
+
+    Its contrast turns the outline itself, so that what lies up to it counts alone.
+    """
+
+    agreement: float = _share(0.85)
+    correlation: float = _share(0.97)
+    """Of all their greys, which a cut leaves as they are, or changes together."""
+    cells: int = Field(8, ge=1, le=64)
+    """Of 64, that the goods' texture must fill."""
 
 
 class AlignedSettings(_Section):
@@ -262,6 +271,7 @@ class AlignedSettings(_Section):
     kept: KeptSettings = KeptSettings()
     patched: PatchedSettings = PatchedSettings()
     goods: GoodsSettings = GoodsSettings()
+    cutout: CutoutSettings = CutoutSettings()
 
 
 class DetectionSettings(_Section):

@@ -8,9 +8,12 @@ from PIL import Image, ImageDraw, ImageOps
 
 from demo.modifications import add_badge, brighten, tile_watermark, turn_hue
 from image_duplication.detection.agreement import (
+    NO_CUTOUT,
+    Cutout,
     correlate,
     describe_alignment,
     edges_kept,
+    measure_cutout,
     measure_goods,
     overlap_of,
     weigh,
@@ -298,3 +301,45 @@ def test_other_goods_upon_one_backdrop_do_not_agree() -> None:
 
 def test_pictures_without_a_plain_backdrop_have_no_goods() -> None:
     assert goods_of(PHOTO, OTHER) == (0.0, 1.0, 0)
+
+
+def draw_lattice(photo: Image.Image, backdrop: str) -> Image.Image:
+    """Goods of bars too thin for a window to lie within them."""
+    bars = Image.new("L", (SIDE_PX, SIDE_PX))
+    brush = ImageDraw.Draw(bars)
+    for start in range(60, 261, 40):
+        brush.line((start, 60, start, 260), 255, 14)
+        brush.line((60, start, 260, start), 255, 14)
+    return Image.composite(photo, Image.new("RGB", photo.size, backdrop), bars)
+
+
+def cutout_of(first: Image.Image, second: Image.Image) -> Cutout:
+    overlap = overlap_of(look(first), look(second), SAME)
+    assert overlap is not None
+    return measure_cutout(overlap, 9)
+
+
+@pytest.mark.parametrize("backdrop", ["#203050", "#787878"])
+def test_goods_cut_out_agree_up_to_their_outline(backdrop: str) -> None:
+    first, second = draw_lattice(PHOTO, "white"), draw_lattice(PHOTO, backdrop)
+    found = cutout_of(first, second)
+    assert found.agreement > 0.85
+    assert found.correlation > 0.97
+    assert found.cells > goods_of(first, second)[2]
+
+
+def test_other_goods_of_one_outline_do_not_agree() -> None:
+    found = cutout_of(draw_lattice(PHOTO, "white"), draw_lattice(OTHER, "white"))
+    assert found.agreement < 0.4
+    assert found.correlation < 0.8
+
+
+def test_brighter_goods_correlate_as_they_were() -> None:
+    first, second = on_backdrop(PHOTO, "white"), on_backdrop(brighten(PHOTO, 0.7), "#203050")
+    assert cutout_of(first, second).correlation > 0.97
+
+
+def test_nothing_is_cut_out_without_a_plain_backdrop_or_goods_before_it() -> None:
+    assert cutout_of(PHOTO, OTHER) == NO_CUTOUT
+    plain = Image.new("RGB", (SIDE_PX, SIDE_PX), "white")
+    assert cutout_of(plain, plain) == NO_CUTOUT

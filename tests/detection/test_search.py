@@ -139,3 +139,19 @@ def test_examination_is_the_same_every_time() -> None:
     other = rotate_slightly(PHOTO, 6)
     assert see(other) == see(other)
     assert see(other).alignment is not None
+
+
+def test_goods_cut_out_lie_right_though_another_backdrop_turns_their_outline() -> None:
+    def put_before(backdrop: str, seed: int = 3) -> Look:
+        canvas = Image.new("RGB", (300, 300), backdrop)
+        canvas.paste(draw_photo(seed, 180, 160), (60, 70))
+        return look(canvas)
+
+    for backdrop in ("#202830", "#405060", "#a0a8b0"):
+        seen = examine(put_before("white"), put_before(backdrop))
+        assert seen.alignment is not None
+        assert seen.alignment.homography == pytest.approx(np.eye(3).ravel(), abs=0.01)
+        assert seen.alignment.cutout_agreement > 0.9
+        assert seen.alignment.cutout_correlation > 0.97
+        other = examine(put_before("white"), put_before(backdrop, seed=4))
+        assert other.alignment is None or other.alignment.cutout_agreement < 0.5

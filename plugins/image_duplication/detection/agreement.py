@@ -28,6 +28,7 @@ from image_duplication.detection.quantiles import median, quantile
 
 Floats = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
+Pixels = npt.NDArray[np.uint8]
 
 _SIDE_PX = 128
 _FINE_NAMED = 0.5  # agreement below which nothing could be called a match, and gets no kinds
@@ -62,6 +63,7 @@ _DISPUTED = 0.15  # of the inner cells contradicted, from which it is asked what
 _UNLIKE_PX = 7
 _UNLIKE_TEXTURE = 8.0
 _UNLIKE = 0.35  # correlation
+_CUTOUT_RIM_PX = 1  # of the goods' edge, which is mixed with what is behind them
 _PLAIN_EDGE = 0.6  # of the overlap's edge
 _GOODS_CONTRAST = 14.0  # off the edge's grey
 _TONE_TOLERANCE = 0.12  # of the goods' range of greys
@@ -278,6 +280,7 @@ def describe_alignment(
     tone_slope, tone_agreement = _compare_tones(overlap)
     edges = _compare_edges(overlap, sign)
     goods = measure_goods(overlap, fine, _FINE_PX, sign=sign)
+    cutout = measure_cutout(overlap, _FINE_PX)
     shares = _in_shares(homography, first, second)
     anisotropy, is_mirrored = _describe_shape(homography, overlap)
     known = np.sort(cells[compared]) if compared.any() else np.zeros(1)
@@ -285,7 +288,8 @@ def describe_alignment(
     added, colours, letters_unlike = NO_EDGES_ADDED, NO_COLOURS, 0.0
     around_first, around_second = NO_SURROUNDINGS, NO_SURROUNDINGS
     typical_edges = max(typical for typical, _ in edges)
-    if fine_agreement > _FINE_NAMED or max(goods.agreement, typical_edges) > _GOODS_NAMED:
+    alike = max(goods.agreement, cutout.agreement, typical_edges)
+    if fine_agreement > _FINE_NAMED or alike > _GOODS_NAMED:
         colours = compare_colours(
             first, second, overlap.to_first, overlap.to_second, overlap.inside
         )
@@ -317,6 +321,9 @@ def describe_alignment(
         goods_agreement=goods.agreement,
         goods_kept=goods.kept,
         goods_cells=goods.cells,
+        cutout_agreement=cutout.agreement,
+        cutout_correlation=cutout.correlation,
+        cutout_cells=cutout.cells,
         edges_kept=typical_edges,
         edges_kept_least=max(least for _, least in edges),
         edges_kept_by_both=min(typical for typical, _ in edges),
@@ -423,13 +430,9 @@ def measure_goods(
     overlap: Overlap, windows: Windows, window_px: int, *, sign: float = 1.0
 ) -> Goods:
     """The goods stand out from a plain backdrop, in the picture where they are smaller."""
-    inside = overlap.inside > 0
-    goods = [
-        _is_goods(grey, inside) for grey in (overlap.first, overlap.second) if _has_plain_edge(grey)
-    ]
-    if not goods:
+    smaller = _find_goods(overlap)
+    if smaller is None:
         return Goods(0.0, 1.0, 0)
-    smaller = min(goods, key=np.count_nonzero).astype(np.uint8)
     window = np.ones((window_px, window_px), np.uint8)
     within = cv2.erode(smaller, window, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     correlation = sign * windows.correlation
@@ -448,6 +451,59 @@ def measure_goods(
         kept=max(kept, default=1.0),
         cells=_count_cells(texture),
     )
+
+
+def _find_goods(overlap: Overlap) -> Pixels | None:
+    inside = overlap.inside > 0
+    goods = [
+        _is_goods(grey, inside) for grey in (overlap.first, overlap.second) if _has_plain_edge(grey)
+    ]
+    return min(goods, key=np.count_nonzero).astype(np.uint8) if goods else None
+
+
+@dataclass(frozen=True, slots=True)
+class Cutout:
+    """Agreement of the goods' own pixels, up to their outline, whatever is behind them.
+
+    `correlation` is that of all their greys: cut out and laid elsewhere, they stay what they were,
+    or change together.
+    """
+
+    agreement: float
+    correlation: float
+    cells: int
+
+
+NO_CUTOUT = Cutout(0.0, 0.0, 0)
+
+
+def measure_cutout(overlap: Overlap, window_px: int) -> Cutout:
+    """The goods as `measure_goods` finds them; windows at their outline see them alone."""
+    goods = _find_goods(overlap)
+    if goods is None:
+        return NO_CUTOUT
+    rim = np.ones((2 * _CUTOUT_RIM_PX + 1, 2 * _CUTOUT_RIM_PX + 1), np.uint8)
+    own = cv2.erode(goods, rim, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    if own.sum() < _LEAST_PIXELS:
+        return NO_CUTOUT
+    windows = correlate(replace(overlap, inside=own.astype(np.float32)), window_px)
+    texture = np.maximum(
+        *(
+            _texture(one, windows.is_valid, _FINE_TEXTURE, _TEXTURE_MOST)
+            for one in (windows.first, windows.second)
+        )
+    )
+    return Cutout(
+        agreement=_share(windows.correlation > _FINE_AGREES, texture),
+        correlation=_correlate_greys(overlap.first[own > 0], overlap.second[own > 0]),
+        cells=_count_cells(texture),
+    )
+
+
+def _correlate_greys(first: Floats, second: Floats) -> float:
+    first, second = first - first.mean(), second - second.mean()
+    product = float((first * second).sum())
+    return product / max(float(np.sqrt((first**2).sum() * (second**2).sum())), 1e-6)
 
 
 def _count_cells(texture: Floats) -> int:

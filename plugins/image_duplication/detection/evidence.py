@@ -70,6 +70,9 @@ class Alignment:
     goods_agreement: float  # of the goods' texture alone, where their backdrop is plain in one
     goods_kept: float  # of one picture's own texture there
     goods_cells: int
+    cutout_agreement: float  # of the goods' texture up to their outline, with nothing behind them
+    cutout_correlation: float  # of all their greys
+    cutout_cells: int
     edges_kept: float  # lower quartile over the cells: of one picture's edges, those in the other
     edges_kept_least: float  # lowest tenth of the cells instead of the quartile
     edges_kept_by_both: float

@@ -9,7 +9,12 @@ from image_duplication.detection.evidence import Alignment, PairEvidence
 from image_duplication.detection.kinds import name_kinds
 from image_duplication.detection.transforms import Transform, describe_transform
 from image_duplication.records import Engine, Kind
-from image_duplication.settings import AlignedSettings, DetectionSettings, GoodsSettings
+from image_duplication.settings import (
+    AlignedSettings,
+    CutoutSettings,
+    DetectionSettings,
+    GoodsSettings,
+)
 
 _FINGERPRINTS = frozenset({Engine.PERCEPTUAL, Engine.ALIGNED})
 
@@ -139,9 +144,9 @@ _ACCEPTS = {
 def agrees(pair: PairEvidence, alignment: Alignment, settings: AlignedSettings) -> bool:
     """Whether two pictures that lie over each other show one photo, rather than like things.
 
-    Either they agree throughout, or all that one shows is in the other (a watermark, another
-    background), or they agree but for one place (a badge, a banner), or the goods alone agree
-    (another background). Where the goods plainly differ, nothing around them counts.
+    Either they agree throughout, or all that one shows is in the other (a watermark), or they agree
+    but for one place (a badge, a banner), or the goods alone agree (another background), by
+    themselves or up to their outline. Where the goods plainly differ, nothing around them counts.
     """
     if (
         alignment.cells < settings.least_cells
@@ -152,7 +157,6 @@ def agrees(pair: PairEvidence, alignment: Alignment, settings: AlignedSettings) 
     if (
         _is_outline_alone(alignment, settings)
         or _is_laid_anew(alignment, settings.goods)
-        or _is_another_thing(alignment, settings)
         or _is_another_page(alignment, settings)
     ):
         return False
@@ -161,14 +165,14 @@ def agrees(pair: PairEvidence, alignment: Alignment, settings: AlignedSettings) 
     extra = settings.extra_in_doubt if is_doubtful else 0.0
     seen = max(alignment.overlap_first, alignment.overlap_second)
     is_whole = seen >= settings.least_overlap
+    if is_whole and _is_cut_out(alignment, settings.cutout, extra):
+        return True
+    if _is_another_thing(alignment, settings):
+        return False
     has_goods = alignment.goods_cells >= settings.goods.cells
     kept = alignment.goods_kept if has_goods else 1.0
     if kept < settings.goods.least_kept:
-        return (
-            kept >= settings.goods.least_kept_if_patched
-            and is_whole
-            and _is_patched(alignment, settings, extra)
-        )
+        return False
     return _agrees_throughout(alignment, settings, extra) or (
         is_whole
         and (
@@ -179,16 +183,21 @@ def agrees(pair: PairEvidence, alignment: Alignment, settings: AlignedSettings) 
     )
 
 
+def _is_cut_out(alignment: Alignment, limits: CutoutSettings, extra: float) -> bool:
+    """Whether the goods' own pixels are the same up to their outline, whatever is around them."""
+    return (
+        alignment.cutout_agreement >= limits.agreement + extra
+        and alignment.cutout_correlation >= limits.correlation
+        and alignment.cutout_cells >= limits.cells
+    )
+
+
 def _are_goods_alike(alignment: Alignment, settings: AlignedSettings, extra: float) -> bool:
     limits = settings.goods
     return (
         alignment.goods_agreement >= limits.agreement + extra
         and alignment.edges_kept >= limits.edges
-    ) or (
-        alignment.goods_agreement >= limits.agreement_alone + extra
-        and alignment.goods_kept >= limits.kept_alone
-        and alignment.goods_cells >= limits.cells_alone
-        and alignment.unlike <= settings.most_unlike
+        and alignment.cutout_correlation >= limits.correlation
     )
 
 

@@ -15,7 +15,7 @@ from image_duplication.detection.agreement import (
     correlate,
     describe_alignment,
     edges_kept,
-    measure_goods,
+    measure_cutout,
     overlap_of,
     weigh,
 )
@@ -38,9 +38,11 @@ _QUICK_LEAST_CORRELATION = 0.3  # with so many edges kept, that the fit may stil
 _QUICK_MANY_EDGES = 0.45
 _EDGES = 0.3
 _REFINED_EDGES = 0.35
-_MANY_KEYPOINTS = 40
+_MANY_KEYPOINTS = 15
 _QUICK_GOODS = 0.5
-_QUICK_GOODS_CELLS = 6
+_GOODS_CELLS = 6
+_GOODS_SHARE = 0.5  # of both pictures that must be seen: a print close up is not goods cut out
+_GOODS_FIT = 0.85  # of the goods' texture, from which they lie right already
 _WORTH_PERSPECTIVE = 0.7
 _WINDOW_PX = 9
 _GOOD_ENOUGH = 0.97
@@ -87,14 +89,31 @@ def examine(first: Look, second: Look, *, by_keypoints: bool = True) -> Sighting
 
 
 def _try(first: Look, second: Look, proposal: Proposal) -> tuple[float, Proposal, Overlap] | None:
-    """The proposal refined, with its correlation; None if a quick look finds nothing in it."""
+    """The proposal refined, with how well it fits; None if little agrees in it.
+
+    That is the correlation, or the agreement of goods that stand before another backdrop.
+    """
+    candidate = _look_closer(first, second, proposal)
+    if candidate is None:
+        return None
+    overlap, windows = candidate
+    if abs(weigh(windows)) < _WORTH_PERSPECTIVE:
+        agreement = _compare_goods(overlap, _WINDOW_PX)
+        if agreement > _GOODS_FIT:
+            # The other backdrop would draw the fit away.
+            return agreement, proposal, overlap
+    return _refine_fully(first, second, proposal, overlap, windows)
+
+
+def _look_closer(first: Look, second: Look, proposal: Proposal) -> tuple[Overlap, Windows] | None:
+    """The overlap, if a quick look and a closer one find something in it."""
     quick = overlap_of(first, second, proposal.homography, side_px=_QUICK_SIDE_PX)
     if quick is None:
         return None
     quick_windows = correlate(quick, _QUICK_WINDOW_PX)
     # On another backdrop the outlines differ, but not what is within them.
     are_goods_alike = proposal.keypoints >= _MANY_KEYPOINTS and _are_goods_alike(
-        quick, quick_windows, _QUICK_WINDOW_PX
+        quick, _QUICK_WINDOW_PX
     )
     if not (are_goods_alike or _is_promising(quick, quick_windows)):
         return None
@@ -104,6 +123,12 @@ def _try(first: Look, second: Look, proposal: Proposal) -> tuple[float, Proposal
     windows = correlate(overlap, _WINDOW_PX)
     if not (are_goods_alike or _is_worth_more(overlap, windows, _EDGES)):
         return None
+    return overlap, windows
+
+
+def _refine_fully(
+    first: Look, second: Look, proposal: Proposal, overlap: Overlap, windows: Windows
+) -> tuple[float, Proposal, Overlap] | None:
     score = abs(weigh(windows))
     for model, worth in ((cv2.MOTION_AFFINE, 0.0), (cv2.MOTION_HOMOGRAPHY, _WORTH_PERSPECTIVE)):
         if score > _GOOD_ENOUGH or score < worth:
@@ -124,13 +149,20 @@ def _try(first: Look, second: Look, proposal: Proposal) -> tuple[float, Proposal
 
 def _is_worth_more(overlap: Overlap, windows: Windows, edges: float) -> bool:
     return edges_kept(overlap, is_inverted=weigh(windows) < 0) > edges or _are_goods_alike(
-        overlap, windows, _WINDOW_PX
+        overlap, _WINDOW_PX
     )
 
 
-def _are_goods_alike(overlap: Overlap, windows: Windows, window_px: int) -> bool:
-    goods = measure_goods(overlap, windows, window_px)
-    return goods.cells >= _QUICK_GOODS_CELLS and goods.agreement > _QUICK_GOODS
+def _are_goods_alike(overlap: Overlap, window_px: int) -> bool:
+    return _compare_goods(overlap, window_px) > _QUICK_GOODS
+
+
+def _compare_goods(overlap: Overlap, window_px: int) -> float:
+    """Agreement of goods cut out; 0 if they are few, or if one picture is a part of the other."""
+    if min(overlap.share_of_first, overlap.share_of_second) < _GOODS_SHARE:
+        return 0.0
+    goods = measure_cutout(overlap, window_px)
+    return goods.agreement if goods.cells >= _GOODS_CELLS else 0.0
 
 
 def _is_promising(quick: Overlap, windows: Windows) -> bool:
