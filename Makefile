@@ -76,11 +76,14 @@ PIP_COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(PY) -m piptools compile --qui
 	--allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
 	--annotation-style line pyproject.toml
 
-lock: $(READY) ## Compile both requirements files anew from pyproject.toml; ARGS=--upgrade takes newer
+lock: $(READY) ## Compile the three requirements files anew from pyproject.toml; ARGS=--upgrade takes newer
 	@$(PY) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and \
 		"make lock needs Python 3.11: remove .venv, then make setup PYTHON=python3.11")'
 	$(PIP_COMPILE) --output-file requirements.txt $(ARGS)
-	$(PIP_COMPILE) --extra dev --constraint requirements.txt --output-file requirements-dev.txt $(ARGS)
+	$(PIP_COMPILE) --extra cluster --constraint requirements.txt \
+		--output-file requirements-cluster.txt $(ARGS)
+	$(PIP_COMPILE) --extra cluster --extra dev --constraint requirements-cluster.txt \
+		--output-file requirements-dev.txt $(ARGS)
 
 # build/data is where the pipeline keeps its results unless the settings say otherwise.
 clean: ## Remove what the commands made in build/ and the tools' caches; build/data stays

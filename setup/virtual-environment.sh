@@ -6,7 +6,7 @@ set -euo pipefail
 
 python=$1
 venv=$2
-lock=requirements-dev.txt # everything in requirements.txt, and the development tools
+lock=requirements-dev.txt # everything in requirements.txt and requirements-cluster.txt, and the tools
 
 stop() {
     printf 'setup: %s\n' "$@" >&2

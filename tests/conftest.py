@@ -10,6 +10,7 @@ import pytest
 
 from demo.catalogue import Catalogue, build_catalogue
 from demo.mariadb import MariaDbServer, private_mariadb
+from demo.object_storage import BUCKET, ObjectStorageServer, private_object_storage
 from image_duplication.settings import INCLUDE_VARIABLE, Settings, load_settings
 from image_duplication.storage import Storage
 from tests.catalogues import SourceDatabase
@@ -37,6 +38,32 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> C
 @pytest.fixture
 def storage(tmp_path: Path) -> Storage:
     return Storage(str(tmp_path / "root"))
+
+
+@pytest.fixture(scope="session")
+def object_storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStorageServer]:
+    """A private object storage server that speaks S3."""
+    with private_object_storage(tmp_path_factory.mktemp("object-storage")) as server:
+        yield server
+
+
+@pytest.fixture
+def object_root(
+    object_storage: ObjectStorageServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> str:
+    """The URL of an empty storage root in object storage, which the environment leads to."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in object_storage.environment().items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/{tmp_path.parent.name}-{tmp_path.name}"
+
+
+@pytest.fixture(params=["local", "object"])
+def any_storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    """A storage root of each sort."""
+    is_local = request.param == "local"
+    return Storage(str(tmp_path / "root") if is_local else request.getfixturevalue("object_root"))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 PLUGINS = ROOT / "plugins"
 DOMAIN = PLUGINS / "image_duplication"
 PACKAGE = DOMAIN.name
-FOUNDATION = {"settings", "tables", "storage", "queries", "database_urls"}
+FOUNDATION = {"object_store", "settings", "tables", "storage", "queries", "database_urls"}
 STAGES = {path.stem for path in (DOMAIN / "stages").glob("*.py")} - {"__init__"}
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import fsspec
 import pytest
 
 from image_duplication.errors import (
@@ -19,26 +17,12 @@ from image_duplication.errors import (
     StorageError,
 )
 from image_duplication.storage import Storage
+from tests.storages import all_files
 
 
-@pytest.fixture(params=["local", "object"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
-    if request.param == "local":
-        yield Storage(str(tmp_path / "root"))
-        return
-    memory = fsspec.filesystem("memory")
-    yield Storage(f"memory://{tmp_path.name}/root")
-    with contextlib.suppress(FileNotFoundError):
-        memory.rm(f"/{tmp_path.name}", recursive=True)
-
-
-def all_files(storage: Storage) -> list[str]:
-    """Every file below the root, also those that no key should name."""
-    base = storage.path("").rstrip("/")
-    fs = fsspec.filesystem("memory" if storage.root.startswith("memory") else "file")
-    with contextlib.suppress(FileNotFoundError):
-        return sorted(str(path).removeprefix(f"{base}/") for path in fs.find(base))
-    return []
+@pytest.fixture
+def storage(any_storage: Storage) -> Storage:
+    return any_storage
 
 
 def write_half(storage: Storage, key: str, error: BaseException) -> None:
@@ -231,21 +215,33 @@ def test_storage_error_says_that_the_disk_is_full_and_leaves_nothing(
     assert all_files(storage) == []
 
 
-def test_storage_error_names_a_write_that_the_object_store_refuses(
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda storage: storage.write_bytes("a/b", b"1"),
+        lambda storage: storage.read_bytes("a/b"),
+        lambda storage: storage.size("a/b"),
+        lambda storage: storage.move("a/b", "c"),
+        lambda storage: storage.delete_folder("a/b"),
+        lambda storage: storage.names("a/b"),
+    ],
+    ids=["write", "read", "look up", "move", "delete", "list"],
+)
+def test_storage_error_names_what_the_object_store_refuses(
+    object_root: str,
     monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    use: Callable[[Storage], object],
 ) -> None:
-    storage = Storage("memory://refusing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
 
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(errno.EACCES, "Access Denied")
-
-    monkeypatch.setattr(type(fsspec.filesystem("memory")), "_open", refuse)
-    with pytest.raises(StorageError, match="write 'a/b': .*Access Denied"):
-        storage.write_bytes("a/b", b"1")
+    deed = request.node.callspec.id
+    with pytest.raises(StorageError, match=f"cannot {deed} 'a/b': .*403"):
+        use(Storage(object_root))
 
 
 @pytest.mark.parametrize(
-    "root", ["nonsense://bucket/x", "s3://bucket/x"], ids=["unknown", "not_installed"]
+    "root", ["nonsense://bucket/x", "gs://bucket/x"], ids=["unknown", "not_installed"]
 )
 def test_storage_names_a_root_that_cannot_be_used(root: str) -> None:
     with pytest.raises(ConfigurationError, match=root):
@@ -255,7 +251,7 @@ def test_storage_names_a_root_that_cannot_be_used(root: str) -> None:
 def test_storage_url_is_an_address_for_people(tmp_path: Path) -> None:
     assert Storage(str(tmp_path)).url("a/b") == f"{tmp_path}/a/b"
     assert Storage(f"file://{tmp_path}").url("a/b") == f"{tmp_path}/a/b"
-    assert Storage("memory://bucket/root").url("a/b") == "memory:///bucket/root/a/b"
+    assert Storage("s3://bucket/root").url("a/b") == "s3://bucket/root/a/b"
 
 
 def test_storage_passes_on_this_projects_errors_from_inside_a_block(storage: Storage) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import IO, Any, cast
 
 from fsspec.implementations.local import LocalFileSystem
+from obstore.exceptions import BaseError as ObjectStoreError
 from upath import UPath
 
 from image_duplication.errors import (
@@ -25,6 +26,7 @@ from image_duplication.errors import (
     SchemaError,
     StorageError,
 )
+from image_duplication.object_store import SCHEME, ObjectStore
 
 # Names of files that are being written: no two writers, and no two writes of one, share any.
 _HOST = socket.gethostname()
@@ -36,12 +38,11 @@ class Storage:
 
     def __init__(self, root: str) -> None:
         try:
-            self._root = UPath(root)
-            self._fs = self._root.fs
-        except (ValueError, ImportError, OSError) as error:
+            self._fs, base = _open_root(root)
+        except (ValueError, ImportError, OSError, ObjectStoreError) as error:
             raise ConfigurationError(f"storage root {root!r} cannot be used: {error}") from error
         self._is_local = isinstance(self._fs, LocalFileSystem)
-        self._base = self._root.path.rstrip("/")
+        self._base = base.rstrip("/")
         self.root = root
 
     def __reduce__(self) -> tuple[type[Storage], tuple[str]]:
@@ -136,8 +137,12 @@ class Storage:
 
     def write_bytes(self, key: str, content: bytes, *, durable: bool = True) -> None:
         """Write a whole file, replacing what is there."""
-        with self.writing(key, durable=durable) as sink:
-            sink.write(content)
+        if self._is_local:
+            with self._writing_local(key, durable=durable) as sink:
+                sink.write(content)
+            return
+        with _reported("write", key):
+            self._fs.pipe_file(self.path(key), content)
 
     def read_json(self, key: str) -> Any:
         """The JSON value in a file. Raises SchemaError when it holds none."""
@@ -183,6 +188,15 @@ class Storage:
         return []
 
 
+def _open_root(root: str) -> tuple[Any, str]:
+    """The root's file system and the root's path on it."""
+    scheme, _, place = root.partition("://")
+    if scheme == SCHEME:
+        return ObjectStore(), place
+    path = UPath(root)
+    return path.fs, path.path
+
+
 _DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG}
 
 
@@ -204,5 +218,5 @@ def _reported(deed: str, key: str) -> Iterator[None]:
         yield
     except (FileNotFoundError, IsADirectoryError) as error:
         raise MissingArtefactError(f"cannot {deed} {key!r}: there is no such file") from error
-    except OSError as error:
+    except (OSError, ObjectStoreError) as error:
         raise StorageError(f"cannot {deed} {key!r}: {error}") from error

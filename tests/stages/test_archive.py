@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-from collections.abc import Iterator
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pytest
 
 from image_duplication import layout
@@ -18,6 +18,7 @@ from image_duplication.records import StageReport
 from image_duplication.stages.archive import archive_images
 from image_duplication.storage import Storage
 from image_duplication.tables import ARCHIVE_MANIFEST, JUDGED, Row, read_rows, write_rows
+from tests.storages import all_files
 
 RUN = "manual"
 UNIT = "7/1"
@@ -27,14 +28,9 @@ class KilledError(BaseException):
     """Stands for the end of the process: nothing may catch it."""
 
 
-@pytest.fixture(params=["local", "object"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
-    if request.param == "local":
-        yield Storage(str(tmp_path / "root"))
-        return
-    yield Storage(f"memory://{tmp_path.name}/root")
-    with contextlib.suppress(FileNotFoundError):
-        fsspec.filesystem("memory").rm(f"/{tmp_path.name}", recursive=True)
+@pytest.fixture
+def storage(any_storage: Storage) -> Storage:
+    return any_storage
 
 
 def picture_row(variant_id: str, image_id: str, **columns: Any) -> Row:
@@ -72,18 +68,10 @@ def archive(storage: Storage) -> StageReport:
     return archive_images(storage, run_id=RUN, unit_id=UNIT)
 
 
-def files(storage: Storage, folder: str) -> list[str]:
-    base = storage.path("").rstrip("/")
-    fs = fsspec.filesystem("memory" if storage.root.startswith("memory") else "file")
-    with contextlib.suppress(FileNotFoundError):
-        return sorted(path.removeprefix(f"{base}/") for path in fs.find(f"{base}/{folder}"))
-    return []
-
-
 def assert_archived(storage: Storage, rows: list[Row]) -> None:
     pictures = [row for row in rows if row["content_sha256"]]
-    assert files(storage, "staging") == []
-    assert files(storage, "archive") == sorted(archived_key(row) for row in pictures)
+    assert all_files(storage, "staging") == []
+    assert all_files(storage, "archive") == sorted(archived_key(row) for row in pictures)
     for row in pictures:
         content = storage.read_bytes(archived_key(row))
         assert hashlib.sha256(content).hexdigest() == row["content_sha256"]
@@ -114,7 +102,7 @@ def test_archived_name_tells_category_image_and_content(storage: Storage) -> Non
 
     archive(storage)
 
-    [key] = files(storage, "archive")
+    [key] = all_files(storage, "archive")
     assert key == (f"{layout.archive_folder(7, '12')}/12-1-{row['content_sha256'][:16]}.jpg")
 
 
@@ -204,16 +192,58 @@ def test_kill_between_moves_loses_nothing_and_the_next_call_goes_on(
     assert_archived(storage, rows)
 
 
-def test_kill_between_copy_and_delete_in_object_storage_leaves_one_picture(
-    storage: Storage,
-) -> None:
-    rows = stage(storage, FOUR)
-    first = rows[0]
-    storage.write_bytes(archived_key(first), content_of("12", "12-1"))
+KILLED_AFTER_A_REQUEST = """
+import itertools, os, signal, sys
+from image_duplication.object_store import ObjectStore
+from image_duplication.stages.archive import archive_images
+from image_duplication.storage import Storage
 
+root, run_id, unit_id, last = *sys.argv[1:4], int(sys.argv[4])
+numbers = itertools.count(1)
+
+def counted(request):
+    async def answer(*arguments, **options):
+        number = next(numbers)
+        answered = await request(*arguments, **options)
+        if number == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answered
+    return answer
+
+for name in ("_put_file", "_cp_file", "_rm_file", "_rm"):
+    setattr(ObjectStore, name, counted(getattr(ObjectStore, name)))
+archive_images(Storage(root), run_id=run_id, unit_id=unit_id)
+"""
+"""The stage in a process that dies as soon as so many of its changes are made."""
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        pytest.param(1, id="manifest_written"),
+        pytest.param(2, id="first_copied"),
+        pytest.param(4, id="in_the_midst"),
+        pytest.param(6, id="later"),
+        pytest.param(8, id="almost_done"),
+    ],
+)
+def test_killed_process_leaves_all_to_the_next_one_in_object_storage(
+    object_root: str, last: int
+) -> None:
+    storage, unharmed = Storage(f"{object_root}/killed"), Storage(f"{object_root}/unharmed")
+    rows = stage(storage, FOUR)
+    stage(unharmed, FOUR)
+    archive(unharmed)
+
+    command = [sys.executable, "-c", KILLED_AFTER_A_REQUEST, storage.root, RUN, UNIT, str(last)]
+    assert subprocess.run(command, timeout=100, check=False).returncode == -signal.SIGKILL
+    assert all(find_picture(storage, RUN, row) for row in rows)
     archive(storage)
 
     assert_archived(storage, rows)
+    assert all_files(storage) == all_files(unharmed)
+    for key in all_files(storage):
+        assert storage.read_bytes(key) == unharmed.read_bytes(key)
 
 
 def test_torn_copy_in_the_archive_is_replaced(storage: Storage) -> None:
@@ -282,8 +312,8 @@ def test_only_this_runs_staging_folders_are_removed(storage: Storage, tmp_path: 
 
     archive(storage)
 
-    assert files(storage, "staging") == [foreign]
-    if not storage.root.startswith("memory"):
+    assert all_files(storage, "staging") == [foreign]
+    if not storage.root.startswith("s3"):
         kept = [path.name for path in (tmp_path / "root" / "staging").iterdir()]
         assert kept == [foreign.split("/")[1]]
 
@@ -297,4 +327,4 @@ def test_unit_without_pictures_archives_nothing(storage: Storage) -> None:
     stage(storage, [])
 
     assert archive(storage).counts == {"images": 0, "moved": 0, "bytes": 0}
-    assert files(storage, "archive") == []
+    assert all_files(storage, "archive") == []

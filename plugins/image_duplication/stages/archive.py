@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 from image_duplication import layout
 from image_duplication.errors import MissingArtefactError
@@ -21,6 +24,17 @@ from image_duplication.tables import (
 
 logger = logging.getLogger(__name__)
 
+_IN_FLIGHT = 32  # variants at once: in object storage a picture's move waits for five answers
+_BATCH_VARIANTS = 1_024
+
+
+class _Archived(NamedTuple):
+    """What was done for one variant."""
+
+    images: int
+    moved: int
+    size_bytes: int
+
 
 def archive_images(storage: Storage, *, run_id: str, unit_id: str) -> StageReport:
     """Write `archive.parquet`, the manifest, then carry it out; safe to repeat at any point.
@@ -35,13 +49,21 @@ def archive_images(storage: Storage, *, run_id: str, unit_id: str) -> StageRepor
             if row["content_sha256"]:
                 writer.write([_manifest_row(run_id, row)])
     counts = {"images": 0, "moved": 0, "bytes": 0}
-    for _, rows in read_variants(storage, manifest, ARCHIVE_MANIFEST):
-        for row in rows:
-            counts["moved"] += _move(storage, row)
-            counts["images"] += 1
-            counts["bytes"] += row["size_bytes"]
-        storage.delete_folder(rows[0]["staged_key"].rpartition("/")[0])
+    variants = read_variants(storage, manifest, ARCHIVE_MANIFEST)
+    with ThreadPoolExecutor(_IN_FLIGHT) as pool:
+        while batch := list(itertools.islice(variants, _BATCH_VARIANTS)):
+            for done in pool.map(lambda variant: _archive_variant(storage, variant[1]), batch):
+                counts["images"] += done.images
+                counts["moved"] += done.moved
+                counts["bytes"] += done.size_bytes
     return StageReport("archive_images", unit_id, time.monotonic() - started, counts)
+
+
+def _archive_variant(storage: Storage, rows: list[Row]) -> _Archived:
+    """Move a variant's pictures, then remove its staging folder with whatever a kill left there."""
+    moved = sum(_move(storage, row) for row in rows)
+    storage.delete_folder(rows[0]["staged_key"].rpartition("/")[0])
+    return _Archived(len(rows), moved, sum(row["size_bytes"] for row in rows))
 
 
 def _manifest_row(run_id: str, row: Row) -> Row:
