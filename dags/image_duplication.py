@@ -11,6 +11,8 @@ write_report → archive_images`. `publish_run` assembles each category's files 
 previous state, and writes the summary of the run; it fails, after all is written, when a unit
 failed. `list_sibling_runs` and `start_sibling_runs` start further runs, whose plan is written
 already, when there are more units than one run maps.
+`announce_reports` records an event of the asset `category_report` for each category whose files the
+run wrote; the partition is the category's id.
 
 **Schedule.** Weekly, Saturday 20:30 UTC; `IMAGE_DUPLICATION_SCHEDULE` holds another cron
 expression, or nothing for none. A scheduled run, or one started by hand, judges what is due. A
@@ -56,6 +58,7 @@ from airflow.sdk import DAG, CronDataIntervalTimetable, TriggerRule, task, task_
 from airflow.sdk.definitions.deadline import DeadlineAlert
 
 from image_duplication_airflow.alerting import tell_of_failed_run
+from image_duplication_airflow.category_reports import CATEGORY_REPORT
 from image_duplication_airflow.deadlines import read_deadline
 from image_duplication_airflow.params import PARAMS
 from image_duplication_airflow.retries import RETRIES, RETRY_DELAY, RETRY_POLICY
@@ -233,12 +236,12 @@ def build_dag(cron: str, deadline: DeadlineAlert | None) -> DAG:
         def publish_run() -> dict[str, Any]:
             """Assemble the category files and the run's summary; fail when a unit failed."""
             from image_duplication.stages.publish import publish_run
-            from image_duplication_airflow.alerting import telling_of
             from image_duplication_airflow.connections import open_store
+            from image_duplication_airflow.publication import following_up
             from image_duplication_airflow.runtime import current_run, leases_of
 
             run = current_run()
-            with telling_of(run) as telling, open_store(run.choices.settings) as store:
+            with following_up(run) as telling, open_store(run.choices.settings) as store:
                 leases = leases_of(run, store)
                 summary = publish_run(
                     run.storage,
@@ -248,6 +251,13 @@ def build_dag(cron: str, deadline: DeadlineAlert | None) -> DAG:
                     telling=telling,
                 )
             return summary.totals()
+
+        @task(outlets=[CATEGORY_REPORT], execution_timeout=timedelta(minutes=10))
+        def announce_reports() -> list[int]:
+            """Record an asset event for each category whose files the run wrote."""
+            from image_duplication_airflow.category_reports import announce_reports
+
+            return announce_reports()
 
         @task_group
         def process_unit(unit_id: str) -> None:
@@ -270,7 +280,10 @@ def build_dag(cron: str, deadline: DeadlineAlert | None) -> DAG:
             execution_timeout=timedelta(minutes=5),
         ).expand_kwargs(sibling_runs)
 
-        unit_ids >> process_unit.expand(unit_id=unit_ids) >> publish_run()
+        # A teardown: it runs when publish_run failed, and the run's state is still publish_run's.
+        announced = announce_reports().as_teardown()
+
+        unit_ids >> process_unit.expand(unit_id=unit_ids) >> publish_run() >> announced
         unit_ids >> sibling_runs >> start_sibling_runs
     return dag
 

@@ -55,6 +55,7 @@ def category(
         units_degraded=degraded,
         stage_seconds={},
         stage_images={},
+        is_renewed=True,
     )
 
 

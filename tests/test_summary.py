@@ -34,6 +34,7 @@ CHAIRS = CategorySummary(
     units_degraded=("7/1",),
     stage_seconds={"extract_images": 2.0, "detect_duplicates": 4.0},
     stage_images={"extract_images": 40, "detect_duplicates": 40},
+    is_renewed=True,
 )
 TABLES = replace(
     CHAIRS,

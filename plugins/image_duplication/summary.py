@@ -50,7 +50,8 @@ class CategorySummary:
     `variants`, `findings`, `related`, `findings_by_kind` and `verdicts` state the whole category,
     whichever run judged it; the rest is this run's share. `findings_new`, `findings_repeated` and
     `findings_resolved` compare with the state that the run found; they count both duplicates and
-    related pictures. `stage_seconds` is wall time summed over units.
+    related pictures. `is_renewed` says that the run wrote the category's files, which it leaves
+    alone when nothing of it was due. `stage_seconds` is wall time summed over units.
     """
 
     category_id: int
@@ -73,6 +74,7 @@ class CategorySummary:
     units_degraded: tuple[str, ...]
     stage_seconds: dict[str, float]
     stage_images: dict[str, int]
+    is_renewed: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,9 @@ a channel that fails only the sort of failure is logged.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import html
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -24,7 +23,7 @@ from image_duplication.alerts import (
     alert_of_late_run,
     alert_of_summary,
 )
-from image_duplication.errors import ConfigurationError, ImageDuplicationError, PermanentError
+from image_duplication.errors import ConfigurationError, ImageDuplicationError
 from image_duplication.settings import AlertSettings, load_settings
 
 if TYPE_CHECKING:
@@ -54,25 +53,8 @@ def page_of(dag_id: str, run_id: str) -> RunPage:
 # When alerts are sent ---------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def telling_of(run: Run) -> Iterator[Callable[[RunSummary], None]]:
-    """Takes the summary that publish_run hands over, and sends its alerts when the task is done.
-
-    Also when the task raises, unless it will be tried again.
-    """
-    summaries: list[RunSummary] = []
-    try:
-        yield summaries.append
-    except Exception as error:
-        if not isinstance(error, PermanentError) and not run.is_last_attempt:
-            summaries.clear()
-        raise
-    finally:
-        for summary in summaries:
-            _tell_of_summary(summary, run)
-
-
-def _tell_of_summary(summary: RunSummary, run: Run) -> None:
+def tell_of_summary(summary: RunSummary, run: Run) -> None:
+    """Send the alerts of a run that is published."""
     context = get_current_context()
     page = page_of(context["dag"].dag_id, run.run_id)
     alerts = alert_of_summary(summary, run.choices.settings.alerts, page)

@@ -16,6 +16,7 @@ from image_duplication.store.database import Store
 from image_duplication.store.leases import Leases
 from image_duplication.units import run_stage
 from image_duplication_airflow.connections import open_store
+from image_duplication_airflow.metrics import count_stage
 from image_duplication_airflow.params import RunChoices, read_choices
 
 _BACKFILL = "backfill"  # Airflow's word for the type of such runs
@@ -89,4 +90,5 @@ def run_unit_stage(unit_id: str, stage: str, work: Callable[[Run], StageReport])
     with open_store(run.choices.settings) as store:
         leases_of(run, store).take([unit["category_id"]])
     report = run_stage(run.storage, run.run_id, unit_id, stage, lambda: work(run))
+    count_stage(report)
     return report.to_json()

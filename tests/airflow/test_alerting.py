@@ -307,15 +307,17 @@ def publish(
     is_last_attempt: bool = False,
 ) -> None:
     """publish_run, which hands over a summary with a failed category and then raises."""
-    from image_duplication_airflow import alerting
+    from image_duplication_airflow import alerting, category_reports
+    from image_duplication_airflow.publication import following_up
 
-    monkeypatch.setattr(alerting, "get_current_context", lambda: {"dag": DAG, "ti": task})
+    for module in (alerting, category_reports):
+        monkeypatch.setattr(module, "get_current_context", lambda: {"dag": DAG, "ti": task})
     run: Any = SimpleNamespace(
         run_id="weekly",
         is_last_attempt=is_last_attempt,
         choices=SimpleNamespace(settings=settings),
     )
-    with alerting.telling_of(run) as telling:
+    with following_up(run) as telling:
         telling(summary({77: "broken"} if error else {}))
         if error is not None:
             raise error
@@ -346,7 +348,8 @@ def test_publish_run_tells_of_its_failures_unless_it_is_tried_again(
         publish(task, monkeypatch, settings, error, is_last_attempt=is_last_attempt)
 
     assert len(webhook.posted) == alerts
-    assert task.pushed == ({"failures_told": True} if alerts else {})
+    told = {"failures_told": True, "renewed_categories": []}
+    assert task.pushed == (told if alerts else {})
 
 
 def test_publish_run_tells_nothing_of_a_good_run(
@@ -358,7 +361,7 @@ def test_publish_run_tells_nothing_of_a_good_run(
     publish(task, monkeypatch, settings, None)
 
     assert webhook.posted == []
-    assert task.pushed == {}
+    assert task.pushed == {"renewed_categories": []}
 
 
 def test_publish_run_leaves_it_to_the_run_when_nobody_received_its_alert(
@@ -371,7 +374,7 @@ def test_publish_run_leaves_it_to_the_run_when_nobody_received_its_alert(
     with pytest.raises(UnitsFailedError):
         publish(task, monkeypatch, settings, UnitsFailedError("77"))
 
-    assert task.pushed == {}
+    assert task.pushed == {"renewed_categories": []}
 
 
 # When a failed run tells --------------------------------------------------------------------------

@@ -105,6 +105,7 @@ def test_tasks_are_those_of_the_design(dag: Any) -> None:
         "plan_work",
         *UNIT_TASKS,
         "publish_run",
+        "announce_reports",
         "list_sibling_runs",
         "start_sibling_runs",
     }
@@ -119,6 +120,14 @@ def test_unit_tasks_follow_each_other_and_lead_to_publish_run(dag: Any) -> None:
 
 def test_publish_run_runs_whatever_happened(dag: Any) -> None:
     assert dag.get_task("publish_run").trigger_rule == "all_done"
+
+
+def test_reports_are_announced_whatever_happened_and_decide_no_runs_state(dag: Any) -> None:
+    announcing = dag.get_task("announce_reports")
+    assert announcing.upstream_task_ids == {"publish_run"}
+    assert announcing.is_teardown
+    assert not announcing.on_failure_fail_dagrun
+    assert [asset.name for asset in announcing.outlets] == ["category_report"]
 
 
 @pytest.mark.parametrize("task_id", UNIT_TASKS)

@@ -189,6 +189,7 @@ def test_cleared_unit_and_publish_run_alone_run_again(
     assert again == {
         *((f"process_unit.{stage}", 2) for stage in STAGES[1:]),
         ("publish_run", -1),
+        ("announce_reports", -1),
     }
     assert storage.exists(broken)
     assert storage.read_bytes(layout.report(22, "duplicates")) == before

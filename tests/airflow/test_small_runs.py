@@ -73,6 +73,32 @@ def test_failing_category_stops_no_other_and_fails_the_run(
     assert len(scene.report(11, "duplicates")) == len(scene.report(13, "duplicates")) == 4
     summary = scene.storage.read_json(layout.run_summary(run.run_id, "json"))
     assert summary["total"]["units_failed"] == ["12/1 at detect_duplicates"]
+    # The failed category's report is written too: it lists its variants as not judged.
+    assert announced(run) == ["11", "12", "13"]
+
+
+def announced(run: Any) -> list[str]:
+    """The partitions of the asset `category_report` that a run has announced."""
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        events = session.query(AssetEvent).filter(AssetEvent.source_run_id == run.run_id)
+        return sorted(event.partition_key for event in events)
+
+
+def test_run_announces_only_the_categories_whose_files_it_wrote(scene: Scene) -> None:
+    first = run_dag()
+    scene.database.execute("UPDATE inb_images SET is_active = 0 WHERE image_id = '1202-3'")
+    second = run_dag()
+    third = run_dag()
+
+    assert announced(first) == ["11", "12", "13"]
+    assert announced(second) == ["12"]
+    assert announced(third) == []
+    assert [run.state for run in (first, second, third)] == ["success"] * 3
+    states = {one.task_id: one.state for one in third.get_task_instances()}
+    assert states["announce_reports"] == "skipped"
 
 
 def test_run_that_judges_one_variant_leaves_the_rest_of_its_category_as_it_was(

@@ -208,6 +208,17 @@ def test_publish_does_not_write_a_category_in_which_nothing_happened(runs: Runs)
 # Part of a category ----------------------------------------------------------------------------
 
 
+def test_publish_says_which_categories_it_wrote_also_when_it_is_repeated(runs: Runs) -> None:
+    publish_first(runs, ["a"])
+    runs.prepare("run 1b", {8: []}, planned_at=NOON)
+    runs.prepare("run 2", {7: ["a"], 8: []}, planned_at=hours_later(1))
+
+    for run_id, renewed in (("run 1b", {8: True}), ("run 2", {7: False, 8: False})):
+        for _ in range(2):
+            summary = runs.publish(run_id)
+            assert {c.category_id: c.is_renewed for c in summary.categories} == renewed
+
+
 def test_publish_replaces_only_the_variants_that_the_run_judged(runs: Runs) -> None:
     variant_ids = [f"v{number}" for number in range(10)]
     publish_first(runs, variant_ids)

@@ -178,7 +178,8 @@ def _publish_category(
     # Whatever is replaced below, a repeat of this run still knows what was there.
     keep_found_findings(storage, plan.run_id, category.category_id, merge.stated)
     is_current = previous is not None and previous.is_whole and not previous.not_judged
-    if merge.judged or category.left or not_judged or not is_current:
+    is_stale = bool(merge.judged or category.left or not_judged or not is_current)
+    if is_stale:
         gone = merge.stated - merge.kept - merge.judged
         keep_settled_variants(storage, plan.run_id, category.category_id, merge.judged | gone)
         # Should this break off below, the next run sees that the files are not all of one state.
@@ -200,7 +201,15 @@ def _publish_category(
             storage, category.category_id
         )
     changed = compare_findings(storage, plan.run_id, category.category_id, merge.parts)
-    summary = _summarise(storage, plan, category, reports, changed)
+    summary = _summarise(
+        storage,
+        plan,
+        category,
+        reports,
+        changed,
+        # What is whole may have been written by an earlier try of this run.
+        is_renewed=is_stale or (previous is not None and previous.run_id == plan.run_id),
+    )
     for unit_id in finished:
         key = layout.unit_file(plan.run_id, unit_id, "findings.parquet")
         history.write(read_rows(storage, key, FINDINGS))
@@ -360,6 +369,8 @@ def _summarise(
     category: PlannedCategory,
     reports: dict[str, list[StageReport]],
     changed: list[Row],
+    *,
+    is_renewed: bool,
 ) -> CategorySummary:
     """What the run did to a category, and how the category stands after it."""
     failed_by_reason: Counter[str] = Counter()
@@ -409,6 +420,7 @@ def _summarise(
         ),
         stage_seconds=_sum_seconds(reports),
         stage_images=_sum_images(reports),
+        is_renewed=is_renewed,
     )
 
 

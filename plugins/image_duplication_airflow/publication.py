@@ -1,0 +1,36 @@
+"""What follows the publication of a run: its metrics, its reports' asset, its alerts."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from image_duplication.errors import PermanentError
+from image_duplication_airflow.alerting import tell_of_summary
+from image_duplication_airflow.category_reports import note_renewed
+from image_duplication_airflow.metrics import count_run
+
+if TYPE_CHECKING:
+    from image_duplication.summary import RunSummary
+    from image_duplication_airflow.runtime import Run
+
+
+@contextlib.contextmanager
+def following_up(run: Run) -> Iterator[Callable[[RunSummary], None]]:
+    """Takes the summary that publish_run hands over, and follows it up when the task is done.
+
+    Also when the task raises, unless it will be tried again.
+    """
+    summaries: list[RunSummary] = []
+    try:
+        yield summaries.append
+    except Exception as error:
+        if not isinstance(error, PermanentError) and not run.is_last_attempt:
+            summaries.clear()
+        raise
+    finally:
+        for summary in summaries:
+            count_run(summary)
+            note_renewed(summary)
+            tell_of_summary(summary, run)
