@@ -218,7 +218,7 @@ class World:
                 **{"is_dry": False, **choices},
             )
 
-    def restore(self, removal_id: str = REMOVAL) -> RemovalOutcome:
+    def restore(self, removal_id: str = REMOVAL, *, is_dry: bool = False) -> RemovalOutcome:
         with self.writer() as writer:
             return restore_removal(
                 self.settings,
@@ -227,6 +227,7 @@ class World:
                 removal_id=removal_id,
                 restored_by="operator",
                 note="wrong category",
+                is_dry=is_dry,
                 now=self.now,
             )
 
