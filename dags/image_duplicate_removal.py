@@ -21,9 +21,9 @@ variants: those that are still short `removal.notice_days` after the notice to t
 the page asks for. An answer that does not suffice changes nothing: the alert and the log say why,
 and the page asks again. Rejected, or nobody in time: the run ends, nothing is applied.
 
-**What is checked.** Under a lock, row by row, in the transaction that changes it: the row and its
-keeper are active and as they were judged, the decision still holds. A row that differs is skipped
-with a reason, the others go on.
+**What is checked.** Of both pictures of a row their hosts are asked whether they changed. Then,
+under a lock, in the transaction that changes the row: it and its keeper are active and as they were
+judged, the decision still holds. A row that differs is skipped with a reason, the others go on.
 
 **Alerts.** A removal that waits for approval, an answer that was not accepted and a run that failed
 go through the connections `image_duplication_alerts_email`, `…_slack` and `…_webhook`.
@@ -61,6 +61,9 @@ from image_duplication_airflow.retries import RETRIES, RETRY_DELAY, RETRY_POLICY
 
 # Heavy imports stand inside the tasks: this file is parsed every few seconds.
 
+DOWNLOAD_POOL = "image_downloads"
+"""Whoever asks hosts for pictures shares the rate that they are asked at."""
+
 MAX_ACTIVE_RUNS = 100
 """A run that waits for a person is active for days; a restore must not wait behind such."""
 
@@ -88,7 +91,11 @@ with DAG(
 
         return propose_removal(current_removal_run())
 
-    @task(execution_timeout=timedelta(hours=6), trigger_rule=TriggerRule.NONE_FAILED)
+    @task(
+        execution_timeout=timedelta(hours=6),
+        trigger_rule=TriggerRule.NONE_FAILED,
+        pool=DOWNLOAD_POOL,
+    )
     def apply_removal() -> dict[str, Any]:
         """Deactivate the approved rows, or say what a dry run would deactivate."""
         from image_duplication_airflow.removal_runs import apply_removal, current_removal_run

@@ -16,6 +16,7 @@ from image_duplication.removal import applying, restoring
 from image_duplication.removal.approval_page import render_page
 from image_duplication.removal.category_states import categories_of_run
 from image_duplication.removal.image_proposal import propose_images
+from image_duplication.removal.inquiry import HostInquiry
 from image_duplication.removal.manifest import Proposal
 from image_duplication.removal.outcome import RemovalOutcome, describe_outcome
 from image_duplication.removal.variant_proposal import propose_variants
@@ -39,6 +40,7 @@ class RemovalRun:
     choices: RemovalChoices
     storage: Storage
     started_by: str | None
+    is_last_attempt: bool
 
     @property
     def is_restore(self) -> bool:
@@ -60,11 +62,13 @@ def current_removal_run() -> RemovalRun:
     context = get_current_context()
     choices = read_choices(context["params"])
     dag_run: Any = context["dag_run"]
+    task_instance = context["ti"]
     return RemovalRun(
         removal_id=choices.removal_id or layout.removal_id_of(context["run_id"]),
         choices=choices,
         storage=Storage(choices.settings.storage_root),
         started_by=dag_run.triggering_user_name,
+        is_last_attempt=task_instance.try_number > task_instance.max_tries,
     )
 
 
@@ -89,6 +93,7 @@ def apply_removal(run: RemovalRun) -> dict[str, Any]:
     """Deactivate the approved rows; the outcome, for XCom."""
     _skip_unless(not run.is_restore, run)
     settings = run.choices.settings
+    inquiry = HostInquiry(run.storage, settings, is_last_attempt=run.is_last_attempt)
     with open_store(settings) as store:
         _skip_unless_to_be_applied(read_removal(store, run.removal_id))
         with open_writer(settings) as writer:
@@ -99,6 +104,7 @@ def apply_removal(run: RemovalRun) -> dict[str, Any]:
                 writer,
                 removal_id=run.removal_id,
                 is_dry=run.choices.is_dry,
+                find_changed=inquiry.find_changed if settings.removal.ask_hosts else None,
             )
     return _tell(outcome)
 
