@@ -69,21 +69,18 @@ class MariaDbServer:
 
     def url(self, user: Literal["reader", "writer"] = "reader") -> str:
         """SQLAlchemy URL of one account; the reader may only SELECT."""
+        return f"mysql+mysqldb://{self._address(user)}"
+
+    def airflow_uri(self, user: Literal["reader", "writer"] = "reader") -> str:
+        """Airflow connection URI of one account, as AIRFLOW_CONN_<ID> takes it."""
+        return f"mysql://{self._address(user)}"
+
+    def _address(self, user: Literal["reader", "writer"]) -> str:
         if user == "reader":
             account, password = self.reader_user, self.reader_password
         else:
             account, password = self.user, self.password
-        return (
-            f"mysql+mysqldb://{account}:{password}@{self.host}:{self.port}/{self.database}"
-            "?charset=utf8mb4"
-        )
-
-    def airflow_uri(self) -> str:
-        """Airflow connection URI of the reader, as AIRFLOW_CONN_<ID> takes it."""
-        return (
-            f"mysql://{self.reader_user}:{self.reader_password}@{self.host}:{self.port}"
-            f"/{self.database}?charset=utf8mb4"
-        )
+        return f"{account}:{password}@{self.host}:{self.port}/{self.database}?charset=utf8mb4"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from image_duplication.alerts import (
     alert_of_failed_run,
     alert_of_late_run,
     alert_of_summary,
+    alert_of_waiting_removal,
 )
 from image_duplication.settings import AlertSettings
 from image_duplication.summary import CategorySummary, RunSummary, UnitFailure
@@ -166,6 +167,24 @@ def test_failed_run_says_how_and_which_tasks(task_ids: list[str], what: str) -> 
     assert "(timed_out)" in alert.what
     assert alert.what.endswith(what)
     assert alert.severity is Severity.HIGH
+
+
+def test_waiting_removal_says_what_is_asked() -> None:
+    alert = alert_of_waiting_removal(SETTINGS, PAGE, subject="Deactivate 3 images?")
+
+    assert alert.subject == "[image_duplication] low: a removal waits for approval, run weekly 1"
+    assert alert.what == "Deactivate 3 images?"
+    assert alert.runbook.endswith("#a-removal-waits-for-approval")
+
+
+def test_refused_approval_says_why_before_what_is_asked_again() -> None:
+    alert = alert_of_waiting_removal(
+        SETTINGS, PAGE, subject="Deactivate 3 images?", refusal="not the proposer"
+    )
+
+    assert "an approval was not accepted" in alert.subject
+    assert alert.what.startswith("not the proposer")
+    assert alert.what.endswith("Deactivate 3 images?")
 
 
 def test_body_holds_what_where_link_and_runbook() -> None:

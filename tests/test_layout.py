@@ -185,3 +185,11 @@ def test_files_of_one_run_have_keys_of_their_own() -> None:
 def test_outputs_of_a_category_are_named_after_its_id() -> None:
     assert layout.report(7, "duplicates") == "reports/category=7/7_duplicates.csv"
     assert layout.extract_csv(7) == "extract/7.csv"
+
+
+@given(odd_ids, odd_ids)
+def test_removal_id_is_that_of_its_run_and_of_no_other(one: str, other: str) -> None:
+    first, second = layout.removal_id_of(one), layout.removal_id_of(other)
+
+    assert re.fullmatch("[0-9a-f]{32}", first)
+    assert (first == second) == (one == other)

@@ -31,6 +31,7 @@ class Anchor(StrEnum):
     UNITS_FAILED = "the-run-failed-at-publish_run"
     UNITS_DEGRADED = "a-unit-is-degraded"
     DUPLICATES_JUMPED = "a-jump-in-duplicates"
+    REMOVAL_WAITS = "a-removal-waits-for-approval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,25 @@ def alert_of_failed_run(
         Severity.HIGH,
         "run failed",
         f"The run failed ({reason}) and may not be published in full.{tasks}",
+    )
+
+
+def alert_of_waiting_removal(
+    settings: AlertSettings, page: RunPage, *, subject: str, refusal: str = ""
+) -> Alert:
+    """The alert for a removal that waits for a person's decision, asked for by `subject`.
+
+    `refusal` is why an answer was not accepted, if one was given.
+    """
+    headline = "a removal waits for approval" if not refusal else "an approval was not accepted"
+    again = f"{refusal}\n\nThe removal waits for another answer. " if refusal else ""
+    return _make_alert(
+        settings,
+        page,
+        Anchor.REMOVAL_WAITS,
+        Severity.LOW,
+        headline,
+        f"{again}{subject}",
     )
 
 

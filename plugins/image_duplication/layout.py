@@ -157,6 +157,11 @@ def extract_csv(category_id: int) -> str:
 # Removals ---------------------------------------------------------------------------------------
 
 
+def removal_id_of(run_id: str) -> str:
+    """The id of the removal that a run proposes, 32 hexadecimal digits: the same on a retry."""
+    return _uuid("removal", run_id).replace("-", "")
+
+
 def removal_folder(removal_id: str) -> str:
     """What a removal acts on; kept for as long as it may be undone."""
     return f"removals/{safe_name(removal_id)}"

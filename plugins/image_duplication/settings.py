@@ -325,6 +325,11 @@ class RemovalSettings(_Section):
     """Propose findings of equal bytes that nobody has reviewed."""
     require_second_person: bool = True
     """Whoever approves is not who proposed."""
+    ask_hosts: bool = True
+    """Ask, before rows are changed, whether their pictures still are those that were judged; else
+    the latest judgement counts."""
+    approval_days: float = Field(7.0, gt=0, le=365)
+    """From the proposal; a removal that nobody has decided on by then is not applied."""
 
 
 class Settings(BaseSettings):

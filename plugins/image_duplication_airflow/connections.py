@@ -11,10 +11,12 @@ from airflow.sdk.exceptions import (
 
 from image_duplication.errors import ConfigurationError
 from image_duplication.queries import Source
+from image_duplication.removal.writer import Writer
 from image_duplication.settings import Settings
 from image_duplication.store.database import Store
 
 SOURCE_CONNECTION = "gem_staging"
+WRITER_CONNECTION = "gem_staging_writer"
 STORE_CONNECTION = "image_duplication_store"
 EMBEDDED_STORE = "store/store.db"
 """Below the storage root."""
@@ -30,6 +32,19 @@ def open_source(settings: Settings) -> Source:
     return Source(
         SOURCE_CONNECTION,
         _read_url(SOURCE_CONNECTION),
+        settings.include / "sql",
+        fetch_rows=settings.source.fetch_rows,
+    )
+
+
+def open_writer(settings: Settings) -> Writer:
+    """The catalogue database behind an account that may write, to be used as a context manager.
+
+    Raises ConfigurationError when the connection is not defined or gives no database address.
+    """
+    return Writer(
+        WRITER_CONNECTION,
+        _read_url(WRITER_CONNECTION),
         settings.include / "sql",
         fetch_rows=settings.source.fetch_rows,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Any
 
@@ -267,12 +267,12 @@ def test_picture_whose_content_is_no_longer_the_same_is_skipped(
     world.approve()
     asked: list[ListedPicture] = []
 
-    def has_same_content(picture: ListedPicture) -> bool:
-        asked.append(picture)
-        return picture.image_id != changed
+    def find_changed(pictures: Set[ListedPicture]) -> Set[ListedPicture]:
+        asked.extend(pictures)
+        return {picture for picture in pictures if picture.image_id == changed}
 
-    assert skipped(world.apply(has_same_content=has_same_content)) == {reason: 1}
-    assert [picture.image_url[-5:] for picture in asked] == ["a.jpg", "b.jpg"]
+    assert skipped(world.apply(find_changed=find_changed)) == {reason: 1}
+    assert {picture.image_url[-5:] for picture in asked} == {"a.jpg", "b.jpg"}
     assert ("1", "b") in world.active()
 
 
@@ -394,22 +394,27 @@ def test_row_at_which_a_removal_was_broken_off_is_left_to_it(
     assert world.active() == KEPT
 
 
-def test_batch_that_waits_while_its_removal_is_restored_is_stopped(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batch_that_waits_while_its_removal_is_restored_is_stopped(world: World) -> None:
     start_five(world)
-    find_changed = applying.find_changed
     restored = []
 
-    def restore_meanwhile(*args: Any) -> Any:
+    def restore_meanwhile(_pictures: Set[ListedPicture]) -> Set[ListedPicture]:
         if not restored and count_rows(world.store, REMOVAL):
             restored.append(world.restore())
-        return find_changed(*args)
+        return set()
 
-    monkeypatch.setattr(applying, "find_changed", restore_meanwhile)
     with pytest.raises(RemovalRefusedError, match="has become 'restored'"):
-        world.apply()
+        world.apply(find_changed=restore_meanwhile)
+    assert len(restored) == 1
     assert world.active() == ALL
+
+
+def test_removal_that_is_applied_stays_so_when_less_is_allowed_later(sqlite_world: World) -> None:
+    start_five(sqlite_world)
+    first = sqlite_world.apply()
+    sqlite_world.allow(max_share=0.1)
+
+    assert sqlite_world.apply() == first
 
 
 # The connection ----------------------------------------------------------------------------------

@@ -173,3 +173,26 @@ def test_row_noted_but_not_changed_is_left_by_a_restore(
 
     assert left(world.restore()) == {"not_removed": 2}
     assert world.active() == ALL
+
+
+def test_dry_restore_says_what_a_restore_would_do_and_changes_nothing(world: World) -> None:
+    start_five(world)
+    world.apply()
+    world.database.execute(
+        "UPDATE inb_images SET is_active = 1 WHERE variant_id = 1 AND image_id = 'b'"
+    )
+    before = world.active()
+    dry = world.restore(is_dry=True)
+
+    assert (dry.is_dry, dry.restored, left(dry)) == (True, 4, {"already_active": 1})
+    assert world.active() == before
+    assert read_removal(world.store, REMOVAL).state is RemovalState.APPLIED
+    wet = world.restore()
+    assert (wet.categories, wet.restored, wet.applied) == (dry.categories, 4, 0)
+
+
+def test_dry_restore_of_what_never_began_is_refused_too(sqlite_world: World) -> None:
+    start_five(sqlite_world)
+
+    with pytest.raises(RemovalRefusedError, match="cannot restore"):
+        sqlite_world.restore(is_dry=True)

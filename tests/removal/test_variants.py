@@ -123,7 +123,9 @@ def test_variant_one_of_whose_pictures_has_other_content_is_skipped(sqlite_world
     start(sqlite_world, {"1", "2"})
     propose(sqlite_world)
     sqlite_world.approve()
-    outcome = sqlite_world.apply(has_same_content=lambda picture: picture.image_id != "c")
+    outcome = sqlite_world.apply(
+        find_changed=lambda pictures: {picture for picture in pictures if picture.image_id == "c"}
+    )
 
     assert skipped(outcome) == {"content_changed": 1}
     assert sqlite_world.active_variants() == ALL - {"2"}

@@ -124,13 +124,17 @@ class World:
         return list(read_rows(self.storage, layout.current("findings", category_id), FINDINGS))
 
     def decide(
-        self, verdict: DecisionVerdict, pairs: Iterable[tuple[str, str, str]] | None = None
+        self,
+        verdict: DecisionVerdict,
+        pairs: Iterable[tuple[str, str, str]] | None = None,
+        *,
+        category_id: int = 7,
     ) -> None:
         """Decide on findings, given as (variant, base, duplicate); on all when none is given."""
         chosen = None if pairs is None else set(pairs)
         found = [
             row
-            for row in self.findings()
+            for row in self.findings(category_id)
             if chosen is None
             or (row["variant_id"], row["base_image_id"], row["duplicate_image_id"]) in chosen
         ]
@@ -218,7 +222,7 @@ class World:
                 **{"is_dry": False, **choices},
             )
 
-    def restore(self, removal_id: str = REMOVAL) -> RemovalOutcome:
+    def restore(self, removal_id: str = REMOVAL, *, is_dry: bool = False) -> RemovalOutcome:
         with self.writer() as writer:
             return restore_removal(
                 self.settings,
@@ -227,6 +231,7 @@ class World:
                 removal_id=removal_id,
                 restored_by="operator",
                 note="wrong category",
+                is_dry=is_dry,
                 now=self.now,
             )
 

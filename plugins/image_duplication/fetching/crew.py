@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from image_duplication.errors import ImageDuplicationError, TransientError
+from image_duplication.fetching.addresses import Resolver
 from image_duplication.fetching.fetch_loop import (
     Fetched,
     FetchLoop,
@@ -25,6 +26,8 @@ from image_duplication.fetching.fetch_loop import (
     Wanted,
     WorkOrder,
 )
+from image_duplication.settings import Settings
+from image_duplication.storage import Storage
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +53,30 @@ class _Worker(Protocol):
 
     def end(self) -> None:
         """Leave without finishing, if it has not finished."""
+
+
+def make_order(
+    storage: Storage,
+    run_id: str,
+    settings: Settings,
+    resolver: Resolver,
+    *,
+    processes: int | None = None,
+) -> WorkOrder:
+    """The order of one task: its part of what the deployment may ask of a host.
+
+    `processes` overrides the setting.
+    """
+    download = settings.download
+    update: dict[str, float | int] = {}
+    if download.rate_per_host_per_s is not None:
+        # The pool lets that many tasks run; together they keep the deployment's promise.
+        update["rate_per_host_per_s"] = download.rate_per_host_per_s / download.pool_slots
+    if processes is not None:
+        update["processes"] = processes
+    return WorkOrder(
+        storage.root, run_id, settings.urls, download.model_copy(update=update), resolver
+    )
 
 
 def share_out(order: WorkOrder, workers: int) -> list[WorkOrder]:

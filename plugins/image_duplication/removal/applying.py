@@ -11,6 +11,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -32,9 +33,9 @@ from image_duplication.removal.checks import (
 )
 from image_duplication.removal.choosing import Reviews
 from image_duplication.removal.contents import (
-    HasSameContent,
+    FindChanged,
     ListedPicture,
-    find_changed,
+    find_judged_otherwise,
     read_pictures,
 )
 from image_duplication.removal.manifest import SCHEMAS, check_manifest, read_proposal
@@ -87,7 +88,7 @@ class _Work:
     store: Store
     writer: Writer
     removal: Removal
-    has_same_content: HasSameContent | None
+    find_changed: FindChanged | None
     is_dry: bool
     now: Callable[[], datetime]
     find_withdrawal: Callable[[Row], SkipReason | None]
@@ -101,19 +102,21 @@ def apply_removal(
     *,
     removal_id: str,
     is_dry: bool = True,
-    has_same_content: HasSameContent | None = None,
+    find_changed: FindChanged | None = None,
     now: Callable[[], datetime] = now_in_utc,
 ) -> RemovalOutcome:
     """Deactivate the rows of a removal that still are what its manifest says; safe to repeat.
 
-    A dry run does the same checks, needs no approval and changes nothing. Without
-    `has_same_content`, an image is compared with its latest judgement. Raises RemovalRefusedError
-    when the approval does not suffice or the manifest is not what was approved.
+    A dry run does the same checks, needs no approval and changes nothing.
+    `find_changed` is asked before each batch is locked; without it, images are compared with their
+    latest judgement. Raises RemovalRefusedError when the approval does not suffice or the manifest
+    is not what was approved.
     """
     removal = read_removal(store, removal_id)
     check_manifest(storage, removal_id, removal.manifest_sha256)
     if not is_dry:
-        _check_share(storage, settings, removal)
+        if removal.state not in _FINISHED:
+            _check_share(storage, settings, removal)
         removal = begin_applying(
             store,
             removal_id,
@@ -124,9 +127,7 @@ def apply_removal(
             logger.info("removal %s: done before", removal_id)
             return sum_up(removal, count_rows(store, removal_id))
     withdrawal = _find_withdrawals(store, removal.kind)
-    work = _Work(
-        storage, settings, store, writer, removal, has_same_content, is_dry, now, withdrawal
-    )
+    work = _Work(storage, settings, store, writer, removal, find_changed, is_dry, now, withdrawal)
     counts = _apply_batches(work)
     if not is_dry:
         is_whole = all(state is RemovalRowState.APPLIED for _, state, _ in counts)
@@ -207,7 +208,7 @@ def _apply_batch(work: _Work, batch: Batch) -> list[RemovalRow]:
     if not _find_waiting(batch, _read_progress(work, batch)):
         return list(_read_progress(work, batch).values())
     # Asked before anything is locked: an answer may take a while.
-    changed = find_changed(work.storage, _list_pictures(work, batch), work.has_same_content)
+    changed = _find_changed(work, _list_pictures(work, batch))
     withdrawn = {place: work.find_withdrawal(row) for place, row in batch.items()}
     with work.writer.transaction(is_dry=work.is_dry) as transaction:
         check = _prepare_checks(work, transaction, batch, changed)
@@ -262,14 +263,20 @@ def _list_pictures(work: _Work, batch: Batch) -> frozenset[ListedPicture]:
     if work.removal.kind is RemovalKind.IMAGES:
         rows = batch.values()
         return frozenset(p for row in rows for p in (redundant_picture(row), kept_picture(row)))
-    if work.has_same_content is None:  # the latest judgement says nothing new of itself
+    if work.find_changed is None:  # the latest judgement says nothing new of itself
         return frozenset()
     variants = [(row["category_id"], row["variant_id"]) for row in batch.values()]
     return read_pictures(work.storage, variants)
 
 
+def _find_changed(work: _Work, pictures: AbstractSet[ListedPicture]) -> AbstractSet[ListedPicture]:
+    if work.find_changed is None:
+        return find_judged_otherwise(work.storage, pictures)
+    return work.find_changed(pictures)
+
+
 def _prepare_checks(
-    work: _Work, transaction: WriterTransaction, batch: Batch, changed: frozenset[ListedPicture]
+    work: _Work, transaction: WriterTransaction, batch: Batch, changed: AbstractSet[ListedPicture]
 ) -> Callable[[Row, str | None, SkipReason | None], Check]:
     """Lock the source's rows of a batch; how each row of the batch is checked against them."""
     variant_ids = {row["variant_id"] for row in batch.values()}

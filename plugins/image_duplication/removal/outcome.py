@@ -99,3 +99,16 @@ def _sum_up_category(category_id: int, counts: RowCounts) -> CategoryOutcome:
         restored=sum(by_reason(RemovalRowState.RESTORED).values()),
         left=by_reason(RemovalRowState.LEFT),
     )
+
+
+def describe_outcome(outcome: RemovalOutcome) -> str:
+    """The outcome in a few lines, for a person who reads the log."""
+    heading = f"removal {outcome.removal_id}: {outcome.rows} {outcome.kind}, {outcome.state}"
+    lines = [f"{heading}; a dry run, nothing is changed" if outcome.is_dry else heading]
+    for category in outcome.categories:
+        counts = {"deactivated": category.applied, "active again": category.restored}
+        told = [f"{count} {what}" for what, count in counts.items() if count]
+        told += [f"{count} skipped: {reason}" for reason, count in category.skipped.items()]
+        told += [f"{count} left: {reason}" for reason, count in category.left.items()]
+        lines.append(f"  category {category.category_id}: {', '.join(told)}")
+    return "\n".join(lines)

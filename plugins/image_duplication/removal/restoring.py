@@ -27,7 +27,13 @@ from image_duplication.store.removal_rows import (
     read_holdings,
     write_progress,
 )
-from image_duplication.store.removals import Removal, begin_restoring, finish_restoring
+from image_duplication.store.removals import (
+    Removal,
+    begin_restoring,
+    check_restorable,
+    finish_restoring,
+    read_removal,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -40,25 +46,37 @@ def restore_removal(
     removal_id: str,
     restored_by: str,
     note: str = "",
+    is_dry: bool = False,
     now: Callable[[], datetime] = now_in_utc,
 ) -> RemovalOutcome:
     """Activate what a removal deactivated and is still inactive; safe to repeat.
 
-    A row that a later removal deactivated again stays inactive. Raises RemovalRefusedError when
-    nothing of the removal can have been applied.
+    A row that a later removal deactivated again stays inactive. A dry run looks at the same rows
+    and changes nothing. Raises RemovalRefusedError when nothing of the removal can have been
+    applied.
     """
-    removal = begin_restoring(store, removal_id, restored_by=restored_by, note=note)
+    if is_dry:
+        removal = read_removal(store, removal_id)
+        check_restorable(removal)
+    else:
+        removal = begin_restoring(store, removal_id, restored_by=restored_by, note=note)
     after = -1
     limit = settings.removal.batch_rows
     zone = ZoneInfo(settings.source.timezone)
+    counts = count_rows(store, removal_id)
     while rows := read_batch_to_restore(store, removal_id, after=after, limit=limit):
-        _restore_batch(store, writer, removal, rows, zone, now)
+        counts.subtract((row.category_id, row.state, row.reason_code) for row in rows)
+        judged = _restore_batch(store, writer, removal, rows, zone, now, is_dry=is_dry)
+        counts.update((row.category_id, row.state, row.reason_code) for row in judged)
         after = rows[-1].manifest_row
-    removal = finish_restoring(store, removal_id, finished_at=now())
-    outcome = sum_up(removal, count_rows(store, removal_id))
+    if not is_dry:
+        removal = finish_restoring(store, removal_id, finished_at=now())
+        counts = count_rows(store, removal_id)
+    outcome = sum_up(removal, +counts, is_dry=is_dry)
     logger.info(
-        "removal %s: %d rows active again, %d left as they are",
+        "removal %s%s: %d rows active again, %d left as they are",
         removal_id,
+        " (dry run)" if is_dry else "",
         outcome.restored,
         outcome.left,
     )
@@ -72,9 +90,12 @@ def _restore_batch(
     rows: Sequence[RemovalRow],
     zone: ZoneInfo,
     now: Callable[[], datetime],
-) -> None:
+    *,
+    is_dry: bool,
+) -> list[RemovalRow]:
+    """Activate what can be of one batch; what becomes of each row."""
     removal_id = removal.removal_id
-    with writer.transaction() as transaction:
+    with writer.transaction(is_dry=is_dry) as transaction:
         variant_ids = {row.variant_id for row in rows}
         records = {
             record.row_key: record
@@ -82,18 +103,28 @@ def _restore_batch(
         }
         again = _find_removed_again(store, removal, rows)
         judged = [_judge(row, records.get(row.row_key or ""), again) for row in rows]
-        write_progress(store, removal_id, judged, during=RemovalState.RESTORING, changed_at=now())
         to_do = [row for row in judged if row.state is RemovalRowState.RESTORING]
-        keys = [row.row_key for row in to_do if row.row_key is not None]
-        transaction.change_rows(REACTIVATE[removal.kind], keys)
-    advance_rows(
-        store,
-        removal_id,
-        [row.manifest_row for row in to_do],
-        of=RemovalRowState.RESTORING,
-        to=RemovalRowState.RESTORED,
-        changed_at=now(),
-    )
+        if not is_dry:
+            write_progress(
+                store, removal_id, judged, during=RemovalState.RESTORING, changed_at=now()
+            )
+            keys = [row.row_key for row in to_do if row.row_key is not None]
+            transaction.change_rows(REACTIVATE[removal.kind], keys)
+    if not is_dry:
+        advance_rows(
+            store,
+            removal_id,
+            [row.manifest_row for row in to_do],
+            of=RemovalRowState.RESTORING,
+            to=RemovalRowState.RESTORED,
+            changed_at=now(),
+        )
+    return [
+        replace(row, state=RemovalRowState.RESTORED)
+        if row.state is RemovalRowState.RESTORING
+        else row
+        for row in judged
+    ]
 
 
 def _find_removed_again(

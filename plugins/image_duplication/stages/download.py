@@ -14,9 +14,9 @@ from typing import NamedTuple
 from image_duplication import layout
 from image_duplication.errors import DownloadShareError
 from image_duplication.fetching.addresses import Resolver, look_up
-from image_duplication.fetching.crew import Crew
+from image_duplication.fetching.crew import Crew, make_order
 from image_duplication.fetching.earlier_outcomes import KnownPicture, read_earlier_outcomes
-from image_duplication.fetching.fetch_loop import Fetched, Wanted, WorkOrder
+from image_duplication.fetching.fetch_loop import Fetched, Wanted
 from image_duplication.fetching.journal import (
     OUTCOME_COLUMNS,
     Journal,
@@ -137,12 +137,7 @@ class _Unit:
         self._max_failed_share = settings.download.max_failed_share
         self._tolerated_failures = settings.download.tolerated_failures
         self._source_key = layout.unit_file(run_id, unit_id, "urls.parquet")
-        download = settings.download
-        if download.rate_per_host_per_s is not None:
-            # The pool lets that many tasks run; together they keep the deployment's promise.
-            share = download.rate_per_host_per_s / download.pool_slots
-            download = download.model_copy(update={"rate_per_host_per_s": share})
-        self._order = WorkOrder(storage.root, run_id, settings.urls, download, resolver)
+        self._order = make_order(storage, run_id, settings, resolver)
         self.journal = Journal(storage, run_id, unit_id)
         self._journalled = Settled(self.journal.read())
         self._accepted = read_settled(

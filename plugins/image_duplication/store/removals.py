@@ -18,6 +18,7 @@ _LONGEST_NOTE = 4_000
 
 _BEGUN = (RemovalState.APPLYING, RemovalState.APPLIED, RemovalState.PARTLY_APPLIED)
 _APPROVED = (RemovalState.APPROVED, *_BEGUN)
+_RESTORED = (RemovalState.RESTORING, RemovalState.RESTORED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +226,9 @@ def begin_restoring(store: Store, removal_id: str, *, restored_by: str, note: st
     _check_note(note)
     with store.transaction() as connection:
         removal = _read(connection, removal_id)
-        if removal.state in {RemovalState.RESTORING, RemovalState.RESTORED}:
+        check_restorable(removal)
+        if removal.state in _RESTORED:
             return removal
-        _check_state(removal, "restore", *_BEGUN)
         return _change(
             connection,
             removal_id,
@@ -235,6 +236,11 @@ def begin_restoring(store: Store, removal_id: str, *, restored_by: str, note: st
             restored_by=restored_by,
             restore_note=note,
         )
+
+
+def check_restorable(removal: Removal) -> None:
+    """Raise RemovalRefusedError when nothing of a removal can have been applied."""
+    _check_state(removal, "restore", *_BEGUN, *_RESTORED)
 
 
 def finish_restoring(store: Store, removal_id: str, *, finished_at: datetime) -> Removal:
