@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from image_duplication import layout
-from image_duplication.errors import ConfigurationError, SchemaError
+from image_duplication.errors import CategoriesLeftOutError, ConfigurationError, SchemaError
 from image_duplication.notices import listing
 from image_duplication.notices.listing import Listing
 from image_duplication.records import DecisionVerdict, ReasonCode, RemovalKind
@@ -38,6 +38,7 @@ def test_short_variants_are_told_and_no_others(world: World) -> None:
     )
     told = tell(world)
 
+    told.listing.check_complete()
     assert told.variants() == ["1", "4"]
     assert open_variants(world) == {"1", "4"}
     assert (told.recorded.new, told.recorded.settled) == (2, 0)
@@ -291,7 +292,8 @@ def test_category_that_cannot_be_read_is_named_and_the_others_are_told(world: Wo
     assert told.variants() == ["1"]
     assert told.listing.variants == 1
     assert sorted(told.listing.failed) == [8, 9]
-    assert "never published" in told.listing.failed[9]
+    with pytest.raises(CategoriesLeftOutError, match=r"2 category\(ies\) .* 9 was never published"):
+        told.listing.check_complete()
     assert open_variants(world) == {"1"}
 
 

@@ -16,7 +16,11 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from image_duplication import layout
-from image_duplication.errors import ConfigurationError, PermanentError
+from image_duplication.errors import (
+    CategoriesLeftOutError,
+    ConfigurationError,
+    PermanentError,
+)
 from image_duplication.notices.contents import Due, describe_variant, judge_reviewed
 from image_duplication.records import Verdict
 from image_duplication.removal.category_states import JudgedVariant, read_judged_variants
@@ -42,6 +46,8 @@ from image_duplication.tables import (
 
 logger = logging.getLogger(__name__)
 
+_NAMED = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -56,6 +62,16 @@ class Listing:
     category_ids: tuple[int, ...]
     variants: int
     failed: dict[int, str]
+
+    def check_complete(self) -> None:
+        """Raise CategoriesLeftOutError naming the categories that could not be read."""
+        if self.failed:
+            named = [f"{category_id}: {why}" for category_id, why in self.failed.items()]
+            more = [f"{len(named) - _NAMED} more"] if len(named) > _NAMED else []
+            raise CategoriesLeftOutError(
+                f"{len(named)} category(ies) are left out, the others are told: "
+                + "; ".join([*named[:_NAMED], *more])
+            )
 
     def to_json(self) -> dict[str, Any]:
         """The record as plain JSON values."""
