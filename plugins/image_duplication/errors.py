@@ -7,6 +7,7 @@
     │   ├── SchemaError           a hand-off file is not what its declared schema says
     │   ├── MissingArtefactError  a file that an earlier stage must have written is not there
     │   ├── RemovalRefusedError   a removal lacks what it needs: approval, confirmation, manifest
+    │   ├── CategoriesLeftOutError notices are written, but not for some categories
     │   └── UnitsFailedError      a run is published, but some of its units failed
     └── TransientError            the same call may succeed later
         ├── SourceError           the database is out of reach or dropped the connection
@@ -47,6 +48,10 @@ class MissingArtefactError(PermanentError):
 
 class RemovalRefusedError(PermanentError):
     """A removal lacks what it needs: an approval, a typed confirmation, its very manifest."""
+
+
+class CategoriesLeftOutError(PermanentError):
+    """Notices are written and recorded, but not for categories whose state cannot be read."""
 
 
 class UnitsFailedError(PermanentError):

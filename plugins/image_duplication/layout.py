@@ -154,6 +154,40 @@ def extract_csv(category_id: int) -> str:
     return f"extract/{category_id}.csv"
 
 
+# Notices ----------------------------------------------------------------------------------------
+
+
+def notices_folder(run_id: str) -> str:
+    """What one run of notices says to sellers."""
+    return f"notices/{safe_name(run_id)}"
+
+
+def noticed_variants(run_id: str) -> str:
+    """The variants that a run of notices is about, by category."""
+    return f"{notices_folder(run_id)}/variants.parquet"
+
+
+def settled_notices(run_id: str) -> str:
+    """The earlier notices that a run of notices settles."""
+    return f"{notices_folder(run_id)}/settled.parquet"
+
+
+def notices_record(run_id: str) -> str:
+    """What a run of notices was asked; its presence says that its two lists are whole."""
+    return f"{notices_folder(run_id)}/notices.json"
+
+
+def seller_notice(run_id: str, seller_id: str | None, extension: str) -> str:
+    """One seller's notice, as `csv` or `html`; variants without a seller share one."""
+    folder = "without_seller" if seller_id is None else f"seller={safe_name(seller_id)}"
+    return f"{notices_folder(run_id)}/{folder}/notice.{extension}"
+
+
+def noticed_sellers(run_id: str) -> str:
+    """A row per seller of a run of notices; written last."""
+    return f"{notices_folder(run_id)}/sellers.csv"
+
+
 # Removals ---------------------------------------------------------------------------------------
 
 

@@ -136,6 +136,16 @@ class QualityNote(StrEnum):
     HEAVY_BORDER = "heavy_border"  # most of its area is plain border
 
 
+class PhotoProblem(StrEnum):
+    """Why a picture does not count, as far as its seller can mend it."""
+
+    TOO_SMALL = "too_small"
+    BLANK = "blank"
+    PLACEHOLDER = "placeholder"
+    LISTED_TWICE = "listed_twice"
+    UNREADABLE = "unreadable"  # could not be fetched or decoded
+
+
 class DecisionVerdict(StrEnum):
     """What a person says of two pictures that were reported."""
 

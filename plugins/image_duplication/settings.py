@@ -332,6 +332,15 @@ class RemovalSettings(_Section):
     """From the proposal; a removal that nobody has decided on by then is not applied."""
 
 
+class NoticeSettings(_Section):
+    """What notices to sellers say."""
+
+    timezone: Annotated[str, AfterValidator(_known_timezone)] = "Asia/Kolkata"
+    """Zone of the dates in notices."""
+    appeal_contact: str = Field("", max_length=200)
+    """Where sellers appeal, e.g. an e-mail address; empty: to whoever sent the notice."""
+
+
 class Settings(BaseSettings):
     """All settings of one run. Frozen."""
 
@@ -349,6 +358,7 @@ class Settings(BaseSettings):
     detection: DetectionSettings = DetectionSettings()
     report: ReportSettings = ReportSettings()
     removal: RemovalSettings = RemovalSettings()
+    notices: NoticeSettings = NoticeSettings()
     alerts: AlertSettings = AlertSettings()
 
     @classmethod

@@ -301,6 +301,53 @@ SHORT_VARIANTS = pa.schema(
 """Variants that stay short after a removal of images."""
 
 
+_PHOTO = [("photo", pa.int32()), ("image_id", pa.string()), ("url", pa.string())]
+
+NOTICED_VARIANTS = pa.schema(
+    [
+        ("category_id", pa.int64()),
+        ("category_name", pa.string()),
+        ("variant_id", pa.string()),
+        ("catalogue_id", pa.string()),
+        ("seller_id", pa.string()),
+        ("product_url", pa.string()),
+        ("required", pa.int32()),
+        ("images", pa.int32()),
+        ("distinct_usable", pa.int32()),
+        ("due_on", pa.string()),  # the last whole day, as YYYY-MM-DD
+        ("is_overdue", pa.bool_()),
+        ("earlier_notices", pa.int32()),  # of the variant, settled
+        ("seller_earlier_notices", pa.int32()),  # of all the seller's variants, settled
+        # `photo` counts the variant's images from 1, by position.
+        (
+            "findings",
+            pa.list_(
+                pa.struct(
+                    [
+                        *_PHOTO,
+                        ("other_photo", pa.int32()),
+                        ("other_url", pa.string()),
+                        ("keep_photo", pa.int32()),
+                        ("keep_url", pa.string()),
+                        ("kinds", _WORDS),
+                        ("sentence", pa.string()),
+                    ]
+                )
+            ),
+        ),
+        ("problems", pa.list_(pa.struct([*_PHOTO, ("problem", pa.string())]))),
+    ]
+)
+"""What notices say: a row per variant that is short, by category."""
+
+SETTLED_NOTICES = pa.schema(
+    [
+        ("notice_id", pa.int64()),
+        ("is_withdrawn", pa.bool_()),  # should not have been given, by a person's decision
+    ]
+)
+
+
 def check_schema(found: pa.Schema, declared: pa.Schema, what: str) -> None:
     """Raise SchemaError naming the first column that differs from the declared schema."""
     if found.equals(declared):

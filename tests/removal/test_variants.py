@@ -12,7 +12,7 @@ from image_duplication.records import RemovalKind, RemovalState
 from image_duplication.removal import applying
 from image_duplication.removal.manifest import read_proposal
 from image_duplication.removal.writer import WriterTransaction
-from image_duplication.store.notices import record_notices, settle_notices
+from image_duplication.store.notices import read_open_notices, record_notices, settle_notices
 from tests.judged_rows import judged_variant
 from tests.removal.test_applying import Killed, kill_at
 from tests.removal.worlds import DAY, MORNING, REMOVAL, World, left, skipped
@@ -137,7 +137,8 @@ def test_variant_whose_notice_was_settled_after_the_approval_is_skipped(
     start(sqlite_world, {"1", "2"})
     propose(sqlite_world)
     sqlite_world.approve()
-    settle_notices(sqlite_world.store, 7, short={"2"}, settled_at=MORNING)
+    settled = read_open_notices(sqlite_world.store, 7)["1"].notice_id
+    settle_notices(sqlite_world.store, [settled], settled_at=MORNING)
 
     assert skipped(sqlite_world.apply()) == {"notice_settled": 1}
     assert sqlite_world.active_variants() == ALL - {"2"}

@@ -1,0 +1,161 @@
+"""What a notice says of one variant: pure decisions, no files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from image_duplication.records import Action, PhotoProblem, ReasonCode, Relation, Role
+from image_duplication.removal.category_states import JudgedVariant
+from image_duplication.removal.choosing import Reviews
+from image_duplication.tables import Row
+from image_duplication.verdicts import Judgement, judge_variant
+
+_NOTED_PROBLEMS = (PhotoProblem.BLANK, PhotoProblem.PLACEHOLDER, PhotoProblem.TOO_SMALL)
+"""Those that a quality note of the same name tells of; the first is said."""
+
+_OF_VARIANT = (
+    "category_id",
+    "category_name",
+    "variant_id",
+    "catalogue_id",
+    "seller_id",
+    "product_url",
+    "required",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """By when a variant is to show enough pictures, and how often it was told before."""
+
+    due_on: str
+    is_overdue: bool
+    earlier_notices: int
+    seller_earlier_notices: int
+
+
+def judge_reviewed(variant: JudgedVariant, reviews: Reviews) -> Judgement:
+    """A variant's verdict with each rejected duplicate counted as the picture of its own it is."""
+    return judge_variant(list(_set_apart(variant, reviews)), required=variant.verdict["required"])
+
+
+def _set_apart(variant: JudgedVariant, reviews: Reviews) -> Iterator[Row]:
+    told_apart = _find_told_apart(variant, reviews)
+    first_of: dict[str, str] = {}  # two files of equal bytes stay one picture
+    for row in variant.images:
+        if row["role"] == Role.DUPLICATE and (row["image_id"], row["base_image_id"]) in told_apart:
+            own = first_of.setdefault(row["content_sha256"], row["image_id"])
+            yield row | {"role": Role.BASE, "base_image_id": own}
+        else:
+            yield row
+
+
+def _find_told_apart(variant: JudgedVariant, reviews: Reviews) -> set[tuple[str, str]]:
+    """The pairs of images, either way round, that a person calls two different pictures."""
+    pictures = [(row["image_id"], row["content_sha256"]) for row in _with_content(variant)]
+    return {
+        (first, second)
+        for first, first_sha256 in pictures
+        for second, second_sha256 in pictures
+        if reviews.is_rejected(variant.variant_id, first_sha256, second_sha256)
+    }
+
+
+def _with_content(variant: JudgedVariant) -> list[Row]:
+    return [row for row in variant.images if row["content_sha256"]]
+
+
+def describe_variant(
+    variant: JudgedVariant, reviews: Reviews, judgement: Judgement, due: Due
+) -> Row:
+    """One row of `tables.NOTICED_VARIANTS`. A rejected finding is not in it."""
+    photos = _number_photos(variant.images)
+    problems = list(_find_problems(variant, photos))
+    unusable = {problem["image_id"] for problem in problems}
+    return {
+        **{name: variant.verdict[name] for name in _OF_VARIANT},
+        # An empty id names no seller.
+        "seller_id": variant.verdict["seller_id"] or None,
+        "images": judgement.images,
+        "distinct_usable": judgement.distinct_usable,
+        "due_on": due.due_on,
+        "is_overdue": due.is_overdue,
+        "earlier_notices": due.earlier_notices,
+        "seller_earlier_notices": due.seller_earlier_notices,
+        "findings": [
+            finding
+            for finding in _find_findings(variant, reviews, photos)
+            if finding["image_id"] not in unusable
+        ],
+        "problems": problems,
+    }
+
+
+def _number_photos(images: list[Row]) -> dict[str, int]:
+    """The images' places from 1, as a buyer sees them: by position, ties by image id."""
+    listed = [row for row in images if row["image_id"] is not None]
+    listed.sort(key=lambda row: (row["position"] is None, row["position"] or 0, row["image_id"]))
+    photos: dict[str, int] = {}
+    for place, row in enumerate(listed, start=1):
+        photos.setdefault(row["image_id"], place)
+    return photos
+
+
+def _find_findings(
+    variant: JudgedVariant, reviews: Reviews, photos: Mapping[str, int]
+) -> Iterator[Row]:
+    """Each redundant picture, beside the one that it repeats and the one to keep."""
+    urls = {row["image_id"]: row["corrected_url"] for row in _with_content(variant)}
+    told_apart = _find_told_apart(variant, reviews)
+    seen = set()
+    for finding in variant.findings:
+        if finding["relation"] != Relation.DUPLICATE:
+            continue
+        base, duplicate = finding["base_image_id"], finding["duplicate_image_id"]
+        if finding["action"] == Action.REMOVE_BASE:
+            redundant, other = base, duplicate
+        else:
+            redundant, other = duplicate, base
+        if (base, duplicate) in told_apart or redundant in seen:
+            continue
+        seen.add(redundant)
+        keeper = finding["keeper_image_id"]
+        # Where a person has told the keeper apart, it is no picture of this group.
+        if keeper not in photos or {(base, keeper), (redundant, keeper)} & told_apart:
+            keeper = other
+        yield {
+            "photo": photos.get(redundant),
+            "image_id": redundant,
+            "url": urls.get(redundant),
+            "other_photo": photos.get(other),
+            "other_url": urls.get(other),
+            "keep_photo": photos.get(keeper),
+            "keep_url": urls.get(keeper),
+            "kinds": finding["kinds"] or [],
+            "sentence": finding["sentence"],
+        }
+
+
+def _find_problems(variant: JudgedVariant, photos: Mapping[str, int]) -> Iterator[Row]:
+    for row in variant.images:
+        problem = _find_problem(row)
+        if problem is not None:
+            yield {
+                "photo": photos[row["image_id"]],
+                "image_id": row["image_id"],
+                "url": row["corrected_url"] or row["image_url"],
+                "problem": problem,
+            }
+
+
+def _find_problem(row: Row) -> PhotoProblem | None:
+    if row["role"] == Role.ABSENT:
+        return None
+    if row["reason_code"] == ReasonCode.IMAGE_ID_REPEATED:
+        return PhotoProblem.LISTED_TWICE
+    if row["role"] == Role.UNJUDGED:
+        return PhotoProblem.UNREADABLE
+    if row["is_usable"]:
+        return None
+    return next((one for one in _NOTED_PROBLEMS if one in row["quality_notes"]), None)
