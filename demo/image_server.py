@@ -1,11 +1,12 @@
-"""A loopback image host for the demo, tests and benchmarks: quick, and badly behaved on request.
+"""An image host for the demo, tests and benchmarks: quick, and badly behaved on request.
 
 It serves the files of one folder from memory over HTTP/1.1. `behaviours.json` in that folder maps
 paths to what goes wrong there; `POST /__reset__` forgets how often each has been asked for.
 
     python -m demo.image_server --folder served --port 0 --log access.log
 
-prints one JSON line, {"port": …}, once it listens, and stops on SIGTERM.
+prints one JSON line, {"port": …}, once it listens, and stops on SIGTERM. In a container, `--host
+0.0.0.0` lets other containers reach it, and `GET /__health__` says that it listens.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 _IDLE_LIMIT_S = 60
 _LINE_LIMIT_BYTES = 65_536
 _BODY_LIMIT_BYTES = 1_048_576
+_HEALTH_PATH = "/__health__"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +177,10 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, site: _Site, log: _AccessLog, port: int, delay_s: float) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
+    def __init__(
+        self, site: _Site, log: _AccessLog, address: tuple[str, int], delay_s: float
+    ) -> None:
+        super().__init__(address, _Handler)
         self.site = site
         self.log = log
         self.delay_s = delay_s
@@ -226,6 +230,8 @@ class _Handler(socketserver.StreamRequestHandler):
             return self._send(request, 204, b"")
         if request.method not in ("GET", "HEAD"):
             return self._send(request, 405, b"")
+        if request.path == _HEALTH_PATH:
+            return self._send(request, 204, b"")
         if self.server.delay_s:
             time.sleep(self.server.delay_s)
         behaviour = self.server.site.behaviour(request.path)
@@ -296,11 +302,17 @@ def _is_unchanged(request: _Request, file: _File) -> bool:
         return False
 
 
-def serve(folder: Path, port: int, log_path: Path | None, delay_ms: float, is_child: bool) -> None:
+def serve(
+    folder: Path,
+    address: tuple[str, int],
+    log_path: Path | None,
+    delay_ms: float,
+    is_child: bool,
+) -> None:
     """Serve until SIGTERM or SIGINT; a child also stops when its parent has gone."""
     log = _AccessLog(log_path)
     parent = os.getppid()
-    with _Server(_Site(folder), log, port, delay_ms / 1000) as server:
+    with _Server(_Site(folder), log, address, delay_ms / 1000) as server:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: server.stopping.set())
         thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
@@ -377,9 +389,10 @@ def _stop(process: subprocess.Popen[str]) -> None:
 
 
 def main() -> None:
-    """Serve a folder of pictures on 127.0.0.1 until SIGTERM."""
+    """Serve a folder of pictures until SIGTERM."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--log", type=Path, help="access log to append to")
     parser.add_argument("--delay-ms", type=float, default=0, help="wait before each answer")
@@ -387,7 +400,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.folder.is_dir():
         parser.error(f"--folder: no such folder: {arguments.folder}")
-    serve(arguments.folder, arguments.port, arguments.log, arguments.delay_ms, arguments.child)
+    address = arguments.host, arguments.port
+    serve(arguments.folder, address, arguments.log, arguments.delay_ms, arguments.child)
 
 
 if __name__ == "__main__":
