@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -48,13 +49,20 @@ def start_process(
     *,
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    account: str | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a process group of its own; what it says is added to the log."""
+    """Start a program in a process group of its own; what it says is added to the log.
+
+    `account` is the user as whom it runs, instead of this process's.
+    """
     with log_file.open("ab") as log:
         return subprocess.Popen(
             command,
             cwd=folder,
             env=environment,
+            user=account,
+            group=None if account is None else pwd.getpwnam(account).pw_gid,
+            extra_groups=None if account is None else [],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
