@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 # Debian installs servers where an ordinary user's PATH does not look.
 PROGRAM_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/usr/bin")
 STOP_TIMEOUT_S = 30.0
+KILL_TIMEOUT_S = 120.0
 POLL_INTERVAL_S = 0.1
 LOG_TAIL_LINES = 15
 
@@ -92,7 +93,7 @@ def stop_process(process: subprocess.Popen[bytes], number: signal.Signals = sign
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=STOP_TIMEOUT_S)
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait(timeout=STOP_TIMEOUT_S)
+    process.wait(timeout=KILL_TIMEOUT_S)
 
 
 def tail_of(log_file: Path) -> str:
