@@ -10,8 +10,6 @@ import contextlib
 import logging
 import os
 import secrets
-import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -24,6 +22,7 @@ import sqlalchemy
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
+from demo.server_process import PROGRAM_FOLDERS, find_program, free_ports, tail_of
 from image_duplication.errors import ConfigurationError, SourceError
 
 logger = logging.getLogger(__name__)
@@ -32,8 +31,6 @@ DATABASE = "gem_staging"
 WRITER = "gem_writer"
 READER = "gem_reader"
 
-# Debian installs servers where an ordinary user's PATH does not look.
-PROGRAM_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/usr/bin")
 # sun_path of a Linux socket address holds 108 bytes with the closing zero.
 SOCKET_PATH_LIMIT_BYTES = 107
 INSTALL_TIMEOUT_S = 120.0
@@ -41,7 +38,6 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 START_ATTEMPTS = 3
 POLL_INTERVAL_S = 0.05
-LOG_TAIL_LINES = 15
 
 # A demo that is cut off is filled again, so nothing here waits for a disk.
 FAST_SETTINGS = (
@@ -121,8 +117,8 @@ def private_mariadb(folder: Path) -> Iterator[MariaDbServer]:
 
 
 def _find_programs() -> _Programs:
-    server = _find_program("mariadbd") or _find_program("mysqld")
-    install_db = _find_program("mariadb-install-db")
+    server = find_program("mariadbd") or find_program("mysqld")
+    install_db = find_program("mariadb-install-db")
     if server is None or install_db is None:
         missing = "mariadbd" if server is None else "mariadb-install-db"
         raise ConfigurationError(
@@ -131,12 +127,6 @@ def _find_programs() -> _Programs:
             " mariadb-client-core (or mariadb-server)."
         )
     return _Programs(server, install_db)
-
-
-def _find_program(name: str) -> Path | None:
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *PROGRAM_FOLDERS])
-    found = shutil.which(name, path=path)
-    return None if found is None else Path(found)
 
 
 def _owner_option() -> list[str]:
@@ -169,7 +159,7 @@ def _install_database(programs: _Programs, data_folder: Path, log_file: Path) ->
     if completed.returncode != 0:
         raise SourceError(
             f"{programs.install_db} ended with code {completed.returncode}, expected 0:"
-            f" {_tail(log_file)}"
+            f" {tail_of(log_file)}"
         )
 
 
@@ -178,9 +168,9 @@ def _start_on_free_port(
 ) -> tuple[MariaDbServer, subprocess.Popen[bytes]]:
     for _ in range(START_ATTEMPTS):
         with contextlib.suppress(_PortTakenError):
-            return _start(programs, data_folder, run_folder, log_file, port=_free_port())
+            return _start(programs, data_folder, run_folder, log_file, port=free_ports(1)[0])
     raise SourceError(
-        f"MariaDB found its port taken {START_ATTEMPTS} times in a row: {_tail(log_file)}"
+        f"MariaDB found its port taken {START_ATTEMPTS} times in a row: {tail_of(log_file)}"
     )
 
 
@@ -271,13 +261,6 @@ def _accounts_sql(password: str, reader_password: str) -> str:
     return "".join(f"{statement};\n" for statement in statements)
 
 
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
 def _wait_until_ready(
     server: MariaDbServer, process: subprocess.Popen[bytes], log_file: Path
 ) -> None:
@@ -287,7 +270,7 @@ def _wait_until_ready(
     )
     while time.monotonic() < deadline_s:
         if process.poll() is not None:
-            tail = _tail(log_file)
+            tail = tail_of(log_file)
             if "Address already in use" in tail:
                 raise _PortTakenError
             raise SourceError(f"MariaDB ended with code {process.returncode} at start: {tail}")
@@ -295,7 +278,8 @@ def _wait_until_ready(
             return
         time.sleep(POLL_INTERVAL_S)
     raise SourceError(
-        f"MariaDB did not accept its own account within {START_TIMEOUT_S:.0f} s: {_tail(log_file)}"
+        f"MariaDB did not accept its own account within {START_TIMEOUT_S:.0f} s:"
+        f" {tail_of(log_file)}"
     )
 
 
@@ -310,10 +294,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         )
         process.kill()
         process.wait(STOP_TIMEOUT_S)
-
-
-def _tail(log_file: Path) -> str:
-    if not log_file.is_file():
-        return f"it wrote no log to {log_file}"
-    lines = log_file.read_text(encoding="utf-8", errors="replace").splitlines()
-    return "\n".join([f"the end of {log_file} says:", *lines[-LOG_TAIL_LINES:]])

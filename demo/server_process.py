@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ logger = logging.getLogger(__name__)
 # Debian installs servers where an ordinary user's PATH does not look.
 PROGRAM_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/usr/bin")
 STOP_TIMEOUT_S = 30.0
+KILL_TIMEOUT_S = 120.0
 POLL_INTERVAL_S = 0.1
 LOG_TAIL_LINES = 15
 
@@ -48,13 +50,20 @@ def start_process(
     *,
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    account: str | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a process group of its own; what it says is added to the log."""
+    """Start a program in a process group of its own; what it says is added to the log.
+
+    `account` is the user as whom it runs, instead of this process's.
+    """
     with log_file.open("ab") as log:
         return subprocess.Popen(
             command,
             cwd=folder,
             env=environment,
+            user=account,
+            group=None if account is None else pwd.getpwnam(account).pw_gid,
+            extra_groups=None if account is None else [],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -84,7 +93,7 @@ def stop_process(process: subprocess.Popen[bytes], number: signal.Signals = sign
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=STOP_TIMEOUT_S)
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait(timeout=STOP_TIMEOUT_S)
+    process.wait(timeout=KILL_TIMEOUT_S)
 
 
 def tail_of(log_file: Path) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,10 +24,10 @@ from demo.airflow_home import (
 )
 from demo.image_server import running_image_server
 from demo.run import FETCHING, FOLDER, DemoFailedError, prepare_catalogue, source_database
+from demo.server_process import free_ports, start_process, stop_process
 
 _USER = "admin"
 _READY_TIMEOUT_S = 180
-_STOP_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ def running_standalone(
     `extra` are further variables of its environment, which come before the demo's own. Raises
     DemoFailedError when it does not start.
     """
-    port = port or _free_port()
+    port = port or free_ports(1)[0]
     address = f"http://127.0.0.1:{port}"
     home = make_airflow_home(
         folder / "airflow",
@@ -113,21 +111,17 @@ def running_standalone(
 
 @contextlib.contextmanager
 def _standalone(home: AirflowHome, address: str, log: Path) -> Iterator[None]:
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "airflow", "standalone"],
-            cwd=PROJECT,
-            env=home.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    process = start_process(
+        [sys.executable, "-m", "airflow", "standalone"],
+        log,
+        folder=PROJECT,
+        environment=home.environment,
+    )
     try:
         _wait_until_ready(process, address, log)
         yield
     finally:
-        _stop_group(process)
+        stop_process(process)
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
@@ -142,19 +136,3 @@ def _wait_until_ready(process: subprocess.Popen[bytes], address: str, log: Path)
                 return
         time.sleep(1)
     raise DemoFailedError(f"Airflow was not ready within {_READY_TIMEOUT_S} s; see {log}")
-
-
-def _stop_group(process: subprocess.Popen[bytes]) -> None:
-    """Stop standalone and the processes that it started: they are one group, by its id."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=_STOP_TIMEOUT_S)
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

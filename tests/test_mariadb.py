@@ -14,7 +14,7 @@ import sqlalchemy
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from demo import mariadb
+from demo import mariadb, server_process
 from demo.mariadb import MariaDbServer, private_mariadb
 from image_duplication.errors import ConfigurationError, SourceError
 
@@ -136,13 +136,17 @@ def test_two_servers_run_side_by_side_under_a_very_long_path(
 def test_server_takes_another_port_when_the_first_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    choose = mariadb._free_port
+    choose = mariadb.free_ports
     with socket.socket() as occupant:
         occupant.bind(("127.0.0.1", 0))
         occupant.listen()
         taken = occupant.getsockname()[1]
         ports = iter([taken])
-        monkeypatch.setattr(mariadb, "_free_port", lambda: next(ports, None) or choose())
+        monkeypatch.setattr(
+            mariadb,
+            "free_ports",
+            lambda count: [found] if (found := next(ports, 0)) else choose(count),
+        )
 
         with private_mariadb(tmp_path) as running:
             assert running.port != taken
@@ -153,7 +157,7 @@ def test_error_names_program_and_packages_when_mariadb_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(mariadb, "PROGRAM_FOLDERS", (str(tmp_path),))
+    monkeypatch.setattr(server_process, "PROGRAM_FOLDERS", (str(tmp_path),))
 
     with (
         pytest.raises(ConfigurationError, match=r"mariadbd.*mariadb-server-core"),

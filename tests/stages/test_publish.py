@@ -35,6 +35,7 @@ from tests.judged_rows import (
     judged_variant,
     write_plan,
 )
+from tests.storages import all_files
 
 SCHEMAS = {"images": JUDGED, "evidence": EVIDENCE, "findings": FINDINGS, "verdicts": VERDICTS}
 REPORTS = ("duplicates", "summary", "compliance")
@@ -45,8 +46,13 @@ Variant = list[Row]
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Storage:
-    return Storage(str(tmp_path))
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    """A folder; in object storage for a test that says so."""
+    in_objects = getattr(request, "param", "local") == "object"
+    return Storage(request.getfixturevalue("object_root") if in_objects else str(tmp_path))
+
+
+anywhere = pytest.mark.parametrize("storage", ["local", "object"], indirect=True)
 
 
 @pytest.fixture
@@ -114,11 +120,9 @@ class Runs:
         return [tuple(row.values()) for row in rows]
 
     def files(self) -> dict[str, str]:
-        root = Path(self.storage.root)
         return {
-            str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(root.rglob("*"))
-            if path.is_file()
+            key: hashlib.sha256(self.storage.read_bytes(key)).hexdigest()
+            for key in all_files(self.storage)
         }
 
 
@@ -152,6 +156,7 @@ def publish_first(runs: Runs, variant_ids: Sequence[str] = ("a", "b", "c", "d"))
 # A whole category ------------------------------------------------------------------------------
 
 
+@anywhere
 def test_publish_states_the_whole_category_from_all_its_parts(runs: Runs) -> None:
     one, two, three = duplicated("a"), compliant("b"), judged_variant("c", [])
     runs.prepare("run 1", {7: ["a", "b", "c"]}, Unit("7/1", [one, two]), Unit("7/2", [three]))
@@ -301,6 +306,7 @@ def test_publish_leaves_out_a_variant_that_a_newer_plan_of_the_run_no_longer_lis
 # Repeats ---------------------------------------------------------------------------------------
 
 
+@anywhere
 def test_publish_gives_equal_files_when_run_again(runs: Runs) -> None:
     publish_first(runs)
     runs.prepare(
@@ -421,6 +427,7 @@ def test_publish_of_an_older_run_brings_no_departed_variant_back(runs: Runs) -> 
 # Units that failed -----------------------------------------------------------------------------
 
 
+@anywhere
 def test_publish_keeps_the_verdicts_of_a_missing_part_and_fails_at_the_end(runs: Runs) -> None:
     publish_first(runs)
     later = hours_later(1)
@@ -532,6 +539,7 @@ def test_publish_lists_a_new_variant_of_a_failed_unit_until_it_is_judged(runs: R
     assert [row[2] for row in runs.csv("compliance")[1:]] == ["a"]
 
 
+@anywhere
 def test_publish_of_other_categories_goes_on_when_a_state_is_no_json(runs: Runs) -> None:
     publish_first(runs, ["a"])
     later = hours_later(1)
@@ -977,6 +985,7 @@ def changed_files(runs: Runs, run_id: str) -> list[bytes]:
     return [runs.storage.read_bytes(key) for key in keys]
 
 
+@anywhere
 def test_changes_are_the_same_when_a_run_is_published_again(runs: Runs) -> None:
     publish_a_second_run(runs)
     first = changed_files(runs, "run 2")
