@@ -54,6 +54,11 @@ def plan_record(run_id: str) -> str:
     return f"{run_folder(run_id)}/plan/plan.json"
 
 
+def plan_record_of_folder(folder: str) -> str:
+    """The same, where only the run's folder is known."""
+    return f"{folder}/plan/plan.json"
+
+
 def plan_units(run_id: str) -> str:
     """The run's work units."""
     return f"{run_folder(run_id)}/plan/units.parquet"
@@ -152,6 +157,24 @@ def report(category_id: int, subject: str) -> str:
 def extract_csv(category_id: int) -> str:
     """A category's source rows as CSV."""
     return f"extract/{category_id}.csv"
+
+
+# Retention --------------------------------------------------------------------------------------
+
+
+def retention_manifest(run_id: str) -> str:
+    """The files that one run of the maintenance may delete, and no others."""
+    return f"retention/runs/{safe_name(run_id)}/manifest.parquet"
+
+
+def retention_record(run_id: str, subject: str) -> str:
+    """What was planned or done, in counts; subject: plan or outcome."""
+    return f"retention/runs/{safe_name(run_id)}/{subject}.json"
+
+
+def unreferenced_pictures(category_id: int) -> str:
+    """Archived pictures of a category that nothing refers to, and since when."""
+    return f"retention/unreferenced/category={category_id}.parquet"
 
 
 # Removals ---------------------------------------------------------------------------------------
