@@ -15,13 +15,14 @@ from rich.console import Console
 from demo.airflow_home import DAG_ID, PROJECT
 from demo.image_server import running_image_server
 from demo.standalone import running_standalone
+from image_duplication.settings import INCLUDE_VARIABLE
 from tests.airflow.receivers import wait_until
 from tests.airflow.small_catalogue import IMAGES_EACH, fill_small_catalogue
 from tests.airflow.statsd_server import StatsdServer
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
-AWAITED, OTHER, THIRD = 41, 42, 43
+AWAITED, OTHER, THIRD, SCHEDULED = 41, 42, 43, 44
 VARIANTS = 2
 RUN_TIMEOUT_S = 300.0
 STEP_TIMEOUT_S = 180.0
@@ -58,19 +59,25 @@ class Scene:
         found: list[dict[str, Any]] = answer.json()["dag_runs"]
         return found
 
+    def wait_for(self, run_type: str, run_id: str = "") -> None:
+        """Wait until a run of a type, and id if one is given, has succeeded."""
+
+        def has_succeeded() -> bool:
+            return any(
+                run["state"] == "success" and run_id in ("", run["dag_run_id"])
+                for run in self.runs(DAG_ID)
+                if run["run_type"] == run_type
+            )
+
+        wait_until(has_succeeded, RUN_TIMEOUT_S, f"{run_type} run {run_id!r} has not succeeded")
+
     def run(self, run_id: str, *category_ids: int) -> None:
         """One run of the categories, to its end."""
         conf = {"category_ids": category_ids}
         body = {"logical_date": None, "dag_run_id": run_id, "conf": conf}
         answer = self.ask("POST", f"{DAG_ID}/dagRuns", body)
         assert answer.ok, answer.text
-        wait_until(
-            lambda: (
-                {one["dag_run_id"]: one["state"] for one in self.runs(DAG_ID)}[run_id] == "success"
-            ),
-            RUN_TIMEOUT_S,
-            f"run {run_id} has not succeeded",
-        )
+        self.wait_for("manual", run_id)
 
     def awaited(self) -> list[tuple[str, str]]:
         """The waiting DAG's runs: partition and state."""
@@ -80,7 +87,10 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     folder = tmp_path_factory.mktemp("reports")
-    source_uri = fill_small_catalogue(folder, [AWAITED, OTHER, THIRD], variants=VARIANTS)
+    source_uri = fill_small_catalogue(folder, [AWAITED, OTHER, THIRD, SCHEDULED], variants=VARIANTS)
+    include = folder / "include"
+    shutil.copytree(PROJECT / "include", include)
+    (include / "config" / "weekly.csv").write_text(f"name,id\nWeekly,{SCHEDULED}\n")
     dags = folder / "dags"
     dags.mkdir()
     shutil.copy(PROJECT / "dags" / f"{DAG_ID}.py", dags)
@@ -97,6 +107,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             console=Console(quiet=True),
             extra={
                 "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+                INCLUDE_VARIABLE: str(include),
+                # As in production: events with partitions come from a DAG with a data interval.
+                "IMAGE_DUPLICATION_SCHEDULE": "0 0 1 * *",
+                "IMAGE_DUPLICATION__PLAN__CATEGORIES_FILE": "weekly.csv",
                 "AIRFLOW__METRICS__STATSD_ON": "True",
                 "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
                 "AIRFLOW__METRICS__STATSD_PORT": str(statsd.port),
@@ -123,6 +137,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 def test_waiting_dag_runs_once_when_its_category_is_published_and_not_for_others(
     scene: Scene,
 ) -> None:
+    scene.wait_for("scheduled")
     scene.run("others", OTHER)
     time.sleep(10)  # for a run too many
     assert scene.awaited() == []

@@ -580,17 +580,13 @@ def places() -> list[str]:
     examples["subject"] = "images"
     keys = []
     for name, place in inspect.getmembers(layout, inspect.isfunction):
-        if name.startswith("_") or name in {"safe_name", "picture_name"}:
+        if name.startswith("_") or name == "run_folder":  # whose files other functions name
             continue
-        wanted = inspect.signature(place).parameters
-        key = place(*(examples.get(each, "json") for each in wanted))
-        if name != "run_folder":  # whose files other functions name
-            keys.append(
-                f"{key}/file"
-                if name.endswith("_folder") and name != "plan_record_of_folder"
-                else key
-            )
-    return keys
+        key = place(*(examples.get(each, "json") for each in inspect.signature(place).parameters))
+        is_folder = name in {"staging_folder", "archive_folder", "removal_folder"}
+        keys.append(f"{key}/file" if is_folder else key)
+    # What has no folder is a part of a key.
+    return [key for key in keys if "/" in key]
 
 
 @pytest.mark.parametrize("key", places())

@@ -28,6 +28,7 @@ _KEPT = (
     "extract/",
     "findings/current/",
     "images/",
+    "notices/",
     "removals/",
     "reports/category=",
     "retention/unreferenced/",
@@ -36,8 +37,21 @@ _KEPT = (
 )
 """Where everything stays for good, but for what a killed writer left."""
 
-ROOTS = ("archive", "evidence", "extract", "findings", "images", "removals", "reports",
-         "retention", "runs", "staging", "store", "verdicts")  # fmt: skip
+ROOTS = (
+    "archive",
+    "evidence",
+    "extract",
+    "findings",
+    "images",
+    "notices",
+    "removals",
+    "reports",
+    "retention",
+    "runs",
+    "staging",
+    "store",
+    "verdicts",
+)
 """The folders directly below the storage root."""
 
 
