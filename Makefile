@@ -24,7 +24,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: help setup mariadb demo airflow test test-long check format accuracy benchmark \
+.PHONY: help setup mariadb demo airflow test test-long check format docs accuracy benchmark \
 	benchmark-units lock clean
 
 help: ## List the commands
@@ -53,14 +53,18 @@ test: mariadb $(READY) ## Run the tests, but for the long ones
 test-long: mariadb $(READY) ## Run the tests that take more than a minute each
 	@$(PY) -m pytest -m long --timeout 1800 $(ARGS)
 
-check: $(READY) ## Check format, lint and strict types
+check: $(READY) ## Check format, lint, strict types, and that docs/DAGs.md is true
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
+	@$(PY) -m docs --check
 
 format: $(READY) ## Format the code and mend what the linter can
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
+
+docs: $(READY) ## Write docs/DAGs.md from the DAGs
+	@$(PY) -m docs
 
 accuracy: $(READY) ## Measure what detection finds and whom it accuses, beside other libraries; DATASET=folder
 	@$(PY) -m benchmarks.accuracy $(if $(DATASET),--dataset "$(DATASET)") $(ARGS)

@@ -9,10 +9,10 @@ category and archives every picture.
 unit runs through `extract_images → correct_urls → download_images → detect_duplicates →
 write_report → archive_images`. `publish_run` assembles each category's files from its parts and its
 previous state, and writes the summary of the run; it fails, after all is written, when a unit
-failed. `list_sibling_runs` and `start_sibling_runs` start further runs, whose plan is written
-already, when there are more units than one run maps.
-`announce_reports` records an event of the asset `category_report` for each category whose files the
-run wrote; the partition is the category's id.
+failed. `announce_reports` records an event of the asset `category_report` for each category whose
+files the run wrote; the partition is the category's id. `list_sibling_runs` and
+`start_sibling_runs` start further runs, whose plan is written already, when there are more units
+than one run maps.
 
 **Schedule.** Weekly, Saturday 20:30 UTC; `IMAGE_DUPLICATION_SCHEDULE` holds another cron
 expression, or nothing for none. A scheduled run, or one started by hand, judges what is due. A

@@ -6,6 +6,8 @@ import errno
 import os
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -153,6 +155,68 @@ def test_storage_names_what_is_directly_below_a_folder(storage: Storage) -> None
 
     assert storage.names("runs") == ["a", "b"]
     assert storage.names("nothing/here") == []
+
+
+def test_storage_lists_every_file_below_a_folder_with_size_and_time(storage: Storage) -> None:
+    before = datetime.now(UTC)
+    for key in ("runs/b/deep/er.bin", "runs/a.bin", "elsewhere/c.bin"):
+        storage.write_bytes(key, key.encode())
+
+    files = list(storage.files("runs"))
+
+    assert [(file.key, file.size_bytes) for file in files] == [
+        ("runs/a.bin", 10),
+        ("runs/b/deep/er.bin", 18),
+    ]
+    assert all(abs(file.modified_at - before) < timedelta(minutes=5) for file in files)
+    assert list(storage.files("nothing/here")) == []
+    for file in files:
+        found = storage.find_file(file.key)
+        assert found is not None
+        assert found.is_unchanged(file)
+    assert storage.find_file("runs/b") is None
+    assert storage.find_file("runs/gone") is None
+
+
+def test_storage_tells_that_a_listed_file_changed(storage: Storage) -> None:
+    storage.write_bytes("a.bin", b"short")
+    (listed,) = storage.files("")
+    assert listed.key == "a.bin"
+    storage.write_bytes("a.bin", b"longer")
+
+    found = storage.find_file("a.bin")
+
+    assert found is not None
+    assert not found.is_unchanged(listed)
+    assert not listed.is_unchanged(replace(listed, modified_at=before_now(hours=1)))
+
+
+def before_now(**span: float) -> datetime:
+    return datetime.now(UTC) - timedelta(**span)
+
+
+def test_storage_lists_no_link_and_does_not_follow_one(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "picture.jpg").touch()
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "folder").symlink_to(tmp_path / "outside")
+    (root / "file.jpg").symlink_to(tmp_path / "outside" / "picture.jpg")
+    storage = Storage(str(root))
+
+    assert list(storage.files("")) == []
+    assert storage.find_file("file.jpg") is None
+
+
+def test_storage_removes_only_an_empty_folder(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    storage.write_bytes("full/a.bin", b"")
+    (tmp_path / "empty").mkdir()
+
+    for key in ("full", "empty", "never there"):
+        storage.delete_empty_folder(key)
+
+    assert storage.names("") == ["full"]
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,11 @@ def plan_record(run_id: str) -> str:
     return f"{run_folder(run_id)}/plan/plan.json"
 
 
+def plan_record_of_folder(folder: str) -> str:
+    """The same, where only the run's folder is known."""
+    return f"{folder}/plan/plan.json"
+
+
 def plan_units(run_id: str) -> str:
     """The run's work units."""
     return f"{run_folder(run_id)}/plan/units.parquet"
@@ -186,6 +191,24 @@ def seller_notice(run_id: str, seller_id: str | None, extension: str) -> str:
 def noticed_sellers(run_id: str) -> str:
     """A row per seller of a run of notices; written last."""
     return f"{notices_folder(run_id)}/sellers.csv"
+
+
+# Retention --------------------------------------------------------------------------------------
+
+
+def retention_manifest(run_id: str) -> str:
+    """The files that one run of the maintenance may delete, and no others."""
+    return f"retention/runs/{safe_name(run_id)}/manifest.parquet"
+
+
+def retention_record(run_id: str, subject: str) -> str:
+    """What was planned or done, in counts; subject: plan or outcome."""
+    return f"retention/runs/{safe_name(run_id)}/{subject}.json"
+
+
+def unreferenced_pictures(category_id: int) -> str:
+    """Archived pictures of a category that nothing refers to, and since when."""
+    return f"retention/unreferenced/category={category_id}.parquet"
 
 
 # Removals ---------------------------------------------------------------------------------------

@@ -230,6 +230,16 @@ class ExclusionReason(StrEnum):
     NOTICE_NOT_OVER = "notice_not_over"
 
 
+class RetentionKind(StrEnum):
+    """What may be deleted once it is old; see `retention.known_files`."""
+
+    RUN_FILE = "run_file"  # plan, hand-offs and summary of a run
+    STAGED = "staged"  # a picture that never came to the archive
+    ARCHIVED = "archived"  # a picture that nothing refers to any more
+    HISTORY = "history"  # findings and changes of one run, manifests of deletions
+    PART = "part"  # what a killed writer left
+
+
 class Scope(StrEnum):
     """Which variants a run judges: those that are due, or all."""
 

@@ -341,6 +341,23 @@ class NoticeSettings(_Section):
     """Where sellers appeal, e.g. an e-mail address; empty: to whoever sent the notice."""
 
 
+class RetentionSettings(_Section):
+    """After how many days the maintenance may delete what nothing needs any more."""
+
+    run_days: int = Field(60, ge=7)
+    """Since a run was planned, until its folder goes: its tasks cannot be cleared any more."""
+    staging_days: int = Field(14, ge=1)
+    """Since a picture was staged that never came to the archive."""
+    archive_days: int = Field(180, ge=7)
+    """Since the maintenance first saw that nothing refers to an archived picture."""
+    removal_days: int = Field(365, ge=1)
+    """Since a removal was applied, for which the pictures that it names stay in the archive."""
+    history_days: int = Field(1_095, ge=30)
+    """Since the findings and changes of a run, or the manifest of a deletion, were written."""
+    part_days: int = Field(2, ge=1)
+    """Since a killed writer left a file named `….part`."""
+
+
 class Settings(BaseSettings):
     """All settings of one run. Frozen."""
 
@@ -359,6 +376,7 @@ class Settings(BaseSettings):
     report: ReportSettings = ReportSettings()
     removal: RemovalSettings = RemovalSettings()
     notices: NoticeSettings = NoticeSettings()
+    retention: RetentionSettings = RetentionSettings()
     alerts: AlertSettings = AlertSettings()
 
     @classmethod

@@ -14,6 +14,8 @@ import socket
 import stat
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import IO, Any, cast
 
 from fsspec.implementations.local import LocalFileSystem
@@ -31,6 +33,25 @@ from image_duplication.object_store import SCHEME, ObjectStore
 # Names of files that are being written: no two writers, and no two writes of one, share any.
 _HOST = socket.gethostname()
 _WRITES = itertools.count()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file as its file system lists it."""
+
+    key: str
+    size_bytes: int
+    modified_at: datetime
+
+    def is_unchanged(self, since: StoredFile) -> bool:
+        """Whether it is the very file that was listed earlier.
+
+        To the second, for a store may tell the time more exactly in a listing than of one file.
+        """
+        return (self.size_bytes, self.modified_at.replace(microsecond=0)) == (
+            since.size_bytes,
+            since.modified_at.replace(microsecond=0),
+        )
 
 
 class Storage:
@@ -186,6 +207,59 @@ class Storage:
         with _reported("list", key), contextlib.suppress(FileNotFoundError):
             return sorted(str(p).rsplit("/", 1)[-1] for p in self._fs.ls(self.path(key), False))
         return []
+
+    def files(self, key: str) -> Iterator[StoredFile]:
+        """Every file below a folder, in stable order; for the maintenance, never for a stage.
+
+        On a disk one folder at a time is in memory, links are left out; in object storage the keys
+        of all.
+        """
+        with _reported("list", key):
+            if self._is_local:
+                yield from self._local_files(key)
+                return
+            found = self._fs.find(self.path(key), detail=True)
+            for path, entry in sorted(found.items()):
+                yield self._stored_file(path.removeprefix(f"{self._base}/"), entry)
+
+    def _local_files(self, key: str) -> Iterator[StoredFile]:
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.path(key)) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                below = f"{key}/{entry.name}".lstrip("/")
+                if entry.is_dir(follow_symlinks=False):
+                    yield from self._local_files(below)
+                elif entry.is_file(follow_symlinks=False):
+                    with contextlib.suppress(FileNotFoundError):
+                        yield _local_file(below, entry.stat(follow_symlinks=False))
+
+    def find_file(self, key: str) -> StoredFile | None:
+        """The file as `files` would list it, or None when there is none."""
+        with _reported("look up", key), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            if self._is_local:
+                found = os.lstat(self.path(key))
+                return _local_file(key, found) if stat.S_ISREG(found.st_mode) else None
+            entry = self._fs.info(self.path(key))
+            return self._stored_file(key, entry) if entry["type"] == "file" else None
+        return None
+
+    def _stored_file(self, key: str, entry: dict[str, Any]) -> StoredFile:
+        # Each store has its own name for it.
+        names = ("LastModified", "last_modified", "mtime", "created")
+        modified = next((entry[name] for name in names if entry.get(name)), None)
+        modified = self._fs.modified(self.path(key)) if modified is None else modified
+        if not isinstance(modified, datetime):
+            modified = datetime.fromtimestamp(float(modified), UTC)
+        return StoredFile(key, int(entry["size"]), modified)
+
+    def delete_empty_folder(self, key: str) -> None:
+        """Remove a folder of a disk if nothing is in it; object storage has none."""
+        if self._is_local:
+            with contextlib.suppress(OSError):
+                os.rmdir(self.path(key))
+
+
+def _local_file(key: str, found: os.stat_result) -> StoredFile:
+    return StoredFile(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
 
 def _open_root(root: str) -> tuple[Any, str]:

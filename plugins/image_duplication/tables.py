@@ -300,6 +300,20 @@ SHORT_VARIANTS = pa.schema(
 )
 """Variants that stay short after a removal of images."""
 
+RETENTION_MANIFEST = pa.schema(
+    [
+        ("kind", pa.string()),
+        ("key", pa.string()),
+        ("category_id", pa.int64()),  # of an archived picture, else null
+        ("size_bytes", pa.int64()),
+        ("modified_at", _TIME),
+    ]
+)
+"""The files that the maintenance may delete."""
+
+UNREFERENCED = pa.schema([("key", pa.string()), ("unreferenced_since", _TIME)])
+"""Archived pictures that nothing refers to, and since when that is known."""
+
 
 _PHOTO = [("photo", pa.int32()), ("image_id", pa.string()), ("url", pa.string())]
 

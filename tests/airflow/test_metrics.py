@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import re
-import socket
-import threading
-from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,38 +14,10 @@ from demo.image_server import running_image_server
 from image_duplication.units import STAGES
 from tests.airflow.conftest import point_at, run_dag
 from tests.airflow.small_catalogue import IMAGES_EACH, fill_small_catalogue
+from tests.airflow.statsd_server import StatsdServer
 
 VARIANTS = 4
 IMAGES = VARIANTS * IMAGES_EACH
-PREFIX = "airflow.image_duplication."
-
-
-class StatsdServer:
-    """Adds up what it receives: counters by name, and how often each timer came."""
-
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
-        self.port = int(self._socket.getsockname()[1])
-        self.counters: defaultdict[str, int] = defaultdict(int)
-        self.timers: defaultdict[str, int] = defaultdict(int)
-        self._thread = threading.Thread(target=self._receive, daemon=True)
-        self._thread.start()
-
-    def _receive(self) -> None:
-        while (packet := self._socket.recv(65_536)) != b"stop":
-            name, value, kind = re.split("[:|]", packet.decode())[:3]
-            if kind == "c":
-                self.counters[name.removeprefix(PREFIX)] += int(value)
-            elif kind == "ms":
-                self.timers[name.removeprefix(PREFIX)] += 1
-
-    def close(self) -> None:
-        """Stop once all that was sent before is received."""
-        with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sender:
-            sender.sendto(b"stop", ("127.0.0.1", self.port))
-        self._thread.join(timeout=30)
-        self._socket.close()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pytest
 
 from image_duplication.errors import CategoryTakenError
 from image_duplication.store.database import Store
-from image_duplication.store.leases import Leases
+from image_duplication.store.leases import Leases, read_live_runs
 
 NOON = datetime(2026, 1, 5, 12)  # noqa: DTZ001 - the store keeps UTC without a zone
 HOUR = timedelta(hours=1)
@@ -70,6 +70,17 @@ def test_siblings_share_a_category_until_the_last_lets_go(lease: Callable[..., L
         lease("manual").take([7])
     lease("weekly", "weekly__sibling_1").give_back([7])
     lease("manual").take([7])
+
+
+def test_runs_at_work_are_those_whose_lease_has_not_ended(
+    lease: Callable[..., Leases], store: Store
+) -> None:
+    lease("weekly").take([7])
+    lease("weekly", "weekly__sibling_1").take([7, 8])
+    lease("manual", at=NOON - HOUR).take([9])
+
+    assert read_live_runs(store, now=NOON + HOUR / 2) == {"weekly", "weekly__sibling_1"}
+    assert read_live_runs(store, now=NOON + HOUR) == set()
 
 
 def test_giving_back_what_another_owns_changes_nothing(lease: Callable[..., Leases]) -> None:

@@ -105,6 +105,17 @@ class Leases:
                 )
 
 
+def read_live_runs(store: Store, *, now: datetime) -> set[str]:
+    """The runs, and the lead runs of siblings, that own a category at a moment."""
+    query = (
+        sa.select(LEASES.c.owner, LEASE_HOLDERS.c.run_id)
+        .outerjoin(LEASE_HOLDERS, LEASE_HOLDERS.c.category_id == LEASES.c.category_id)
+        .where(LEASES.c.expires_at > now)
+    )
+    with store.transaction() as connection:
+        return {name for row in connection.execute(query) for name in row if name}
+
+
 def _insert_free(connection: sa.Connection, category_id: int, now: datetime) -> sa.Insert:
     """A lease that nobody owns, unless there is one."""
     values = {"category_id": category_id, "owner": "", "expires_at": now}

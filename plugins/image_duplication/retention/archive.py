@@ -1,0 +1,173 @@
+"""Which archived pictures nothing refers to any more, and for how long.
+
+A picture is told by its variant's folder and the beginning of its content hash, whatever image had
+it: that keeps one too many rather than one too few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+from image_duplication import layout
+from image_duplication.errors import SchemaError
+from image_duplication.evidence_rows import EVIDENCE
+from image_duplication.records import RemovalKind, RemovalState, RetentionKind
+from image_duplication.removal.manifest import read_proposal
+from image_duplication.retention.keeping import RunFolder
+from image_duplication.retention.known_files import find_kind
+from image_duplication.settings import RetentionSettings
+from image_duplication.storage import Storage, StoredFile
+from image_duplication.store.database import Store
+from image_duplication.store.decisions import read_current
+from image_duplication.store.removals import Removal, read_removals
+from image_duplication.tables import (
+    DOWNLOADED,
+    JUDGED,
+    REMOVED_IMAGES,
+    REMOVED_VARIANTS,
+    UNREFERENCED,
+    Row,
+    read_rows,
+    write_rows,
+)
+
+_ENDED = {RemovalState.REJECTED, RemovalState.TIMED_OUT, RemovalState.RESTORED}
+_APPLIED = {RemovalState.APPLIED, RemovalState.PARTLY_APPLIED}
+
+
+class Archive:
+    """The archive at a moment, in UTC, with all that may refer to its pictures."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        settings: RetentionSettings,
+        store: Store,
+        *,
+        kept_runs: tuple[RunFolder, ...],
+        now: datetime,
+    ) -> None:
+        self._storage = storage
+        self._settings = settings
+        self._store = store
+        self._kept_runs = kept_runs
+        self._now = now
+        since = (now - timedelta(days=settings.removal_days)).astimezone(UTC).replace(tzinfo=None)
+        self._removals = tuple(r for r in read_removals(store) if _may_be_undone(r, since))
+
+    def find_unneeded(self, category_id: int, report: Callable[[str], None]) -> list[StoredFile]:
+        """The pictures of a category that may go; `report` takes the key of what is no picture.
+
+        Notes which pictures nothing refers to, for their days count from then on. Raises
+        SchemaError or MissingArtefactError when not all that may refer to a picture can be read.
+        """
+        current = self._read_current(category_id)
+        unreferenced = []
+        for file in self._storage.files(f"archive/category={category_id}"):
+            kind = find_kind(file.key)
+            if kind is None:
+                report(file.key)
+            elif kind is RetentionKind.ARCHIVED and _reference_of(file.key) not in current:
+                unreferenced.append(file)
+        since = self._mark(category_id, unreferenced)
+        oldest = self._now - timedelta(days=self._settings.archive_days)
+        due = [file for file in unreferenced if since[file.key] <= oldest]
+        if not due:
+            return []
+        held = frozenset(self._held(category_id))
+        return [file for file in due if not _is_among(file.key, held)]
+
+    def find_still_unneeded(self, category_id: int, keys: list[str]) -> list[str]:
+        """Of pictures that were found unneeded earlier, those that still are. Raises as above."""
+        needed = self._read_current(category_id) | frozenset(self._held(category_id))
+        return [key for key in keys if not _is_among(key, needed)]
+
+    def _read_current(self, category_id: int) -> frozenset[str]:
+        """What the category's present state refers to."""
+        state = layout.category_state(category_id)
+        if not self._storage.exists(state) or not self._storage.read_json(state).get("is_whole"):
+            raise SchemaError(f"{state}: the category is not published to the end")
+        return frozenset(
+            reference
+            for subject, schema, columns in (
+                ("images", JUDGED, ("content_sha256",)),
+                ("evidence", EVIDENCE, ("first_sha256", "second_sha256")),
+            )
+            for row in read_rows(
+                self._storage,
+                layout.current(subject, category_id),
+                schema,
+                ("category_id", "variant_id", *columns),
+            )
+            for reference in _references(row, *columns)
+        )
+
+    def _mark(self, category_id: int, unreferenced: list[StoredFile]) -> dict[str, datetime]:
+        """Since when nothing refers to each picture; what is new counts from now on."""
+        key = layout.unreferenced_pictures(category_id)
+        marked: dict[str, datetime] = {}
+        if self._storage.exists(key):
+            rows = read_rows(self._storage, key, UNREFERENCED)
+            marked = {row["key"]: row["unreferenced_since"] for row in rows}
+        since = {file.key: marked.get(file.key, self._now) for file in unreferenced}
+        if since != marked:
+            rows = ({"key": k, "unreferenced_since": moment} for k, moment in since.items())
+            write_rows(self._storage, key, UNREFERENCED, rows)
+        return since
+
+    def _held(self, category_id: int) -> Iterator[str]:
+        """What else refers to pictures: runs whose tasks may be cleared, removals, decisions."""
+        yield from self._held_by_runs(category_id)
+        for removal in self._removals:
+            yield from self._held_by_removal(removal, category_id)
+        for pair in read_current(self._store, category_id):
+            folder = layout.archive_folder(category_id, pair.variant_id)
+            yield from (f"{folder}/{sha[:16]}" for sha in (pair.lower_sha256, pair.higher_sha256))
+
+    def _held_by_runs(self, category_id: int) -> Iterator[str]:
+        columns = ("category_id", "variant_id", "content_sha256")
+        for run in self._kept_runs:
+            for unit_id in run.unit_ids:
+                key = layout.unit_file(run.run_id, unit_id, "downloads.parquet")
+                if unit_id.startswith(f"{category_id}/") and self._storage.exists(key):
+                    for row in read_rows(self._storage, key, DOWNLOADED, columns):
+                        yield from _references(row, "content_sha256")
+
+    def _held_by_removal(self, removal: Removal, category_id: int) -> Iterator[str]:
+        proposal = read_proposal(self._storage, removal.removal_id)
+        if category_id not in {category.category_id for category in proposal.categories}:
+            return
+        key = layout.removal_manifest(removal.removal_id)
+        if removal.kind is RemovalKind.VARIANTS:
+            for row in read_rows(self._storage, key, REMOVED_VARIANTS):
+                yield layout.archive_folder(row["category_id"], row["variant_id"])
+            return
+        columns = ("content_sha256", "keeper_sha256")
+        for row in read_rows(
+            self._storage, key, REMOVED_IMAGES, ("category_id", "variant_id", *columns)
+        ):
+            yield from _references(row, *columns)
+
+
+def _may_be_undone(removal: Removal, since: datetime) -> bool:
+    if removal.state in _APPLIED:
+        return removal.applied_at is None or removal.applied_at >= since
+    return removal.state not in _ENDED
+
+
+def _references(row: Row, *hash_columns: str) -> Iterator[str]:
+    for column in hash_columns:
+        if row[column]:
+            folder = layout.archive_folder(row["category_id"], row["variant_id"])
+            yield f"{folder}/{row[column][:16]}"
+
+
+def _reference_of(key: str) -> str:
+    folder, _, name = key.rpartition("/")
+    return f"{folder}/{name.partition('.')[0].rpartition('-')[2]}"
+
+
+def _is_among(key: str, references: frozenset[str]) -> bool:
+    """Whether a picture, or its variant's whole folder, is referred to."""
+    return _reference_of(key) in references or key.rpartition("/")[0] in references
