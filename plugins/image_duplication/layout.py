@@ -154,7 +154,12 @@ def extract_csv(category_id: int) -> str:
     return f"extract/{category_id}.csv"
 
 
-# Removals ---------------------------------------------------------------------------------------
+# Decisions and removals ---------------------------------------------------------------------------
+
+
+def decision_file(name: str) -> str:
+    """Decisions that people have written into a report; `name` without a folder."""
+    return f"decisions/{name}"
 
 
 def removal_id_of(run_id: str) -> str:
