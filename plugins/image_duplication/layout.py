@@ -177,6 +177,11 @@ def removal_manifest(removal_id: str) -> str:
     return f"{removal_folder(removal_id)}/manifest.parquet"
 
 
+def removal_listing(removal_id: str) -> str:
+    """The manifest's rows for people to read; nothing acts on it."""
+    return f"{removal_folder(removal_id)}/manifest.csv"
+
+
 def removal_short_variants(removal_id: str) -> str:
     """The variants that show too few pictures, with the removal or without it."""
     return f"{removal_folder(removal_id)}/short_variants.parquet"
