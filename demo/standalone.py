@@ -54,6 +54,7 @@ def run_airflow(source: str, port: int, console: Console) -> None:
             image_base=server.base_url,
             port=port,
             console=console,
+            extra=_removals(source_uri) if source == "sqlite" else None,
         ) as airflow,
     ):
         console.print(f"\nAirflow is ready: [bold]{airflow.address}[/bold]")
@@ -63,6 +64,14 @@ def run_airflow(source: str, port: int, console: Console) -> None:
         with contextlib.suppress(KeyboardInterrupt):
             signal.sigwait({signal.SIGINT, signal.SIGTERM})
     console.print("Stopped.")
+
+
+def _removals(source_uri: str) -> dict[str, str]:
+    """What lets the demo's one user try a removal on the demo's own catalogue."""
+    return {
+        "AIRFLOW_CONN_GEM_STAGING_WRITER": source_uri,
+        "IMAGE_DUPLICATION__REMOVAL__REQUIRE_SECOND_PERSON": "false",
+    }
 
 
 @contextlib.contextmanager

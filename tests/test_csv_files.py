@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from image_duplication.csv_files import to_cell, write_csv
+from image_duplication.csv_files import from_cell, to_cell, write_csv
 from image_duplication.storage import Storage
 
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -126,3 +126,8 @@ def test_csv_is_written_to_object_storage_too() -> None:
 
     assert storage.read_bytes("7.csv").decode() == "\ufeffname\r\nकुर्सी\r\n"
     storage.delete("7.csv")
+
+
+@given(st.one_of(texts, formulas).filter(lambda text: not text.startswith("'")))
+def test_text_comes_back_from_its_cell(text: str) -> None:
+    assert from_cell(str(to_cell(text))) == text.replace("\x00", "")

@@ -40,6 +40,8 @@ _DUPLICATES_COLUMNS = (
     "keeper_image_id",
     "keeper_reason",
     "action",
+    "base_sha256",
+    "duplicate_sha256",
 )
 
 _COMPLIANCE_COLUMNS = (

@@ -30,6 +30,11 @@ def to_cell(value: object) -> str | int | float:
     return f"'{text}" if _may_run(text) else text
 
 
+def from_cell(text: str) -> str:
+    """A text as it was before `to_cell`, as far as that is known of it."""
+    return text[1:] if text.startswith("'") and _may_run(text[1:]) else text
+
+
 def _may_run(text: str) -> bool:
     """Whether a spreadsheet may take a text for a formula."""
     if text.startswith(_BREAKING_STARTS):

@@ -211,7 +211,12 @@ def unreferenced_pictures(category_id: int) -> str:
     return f"retention/unreferenced/category={category_id}.parquet"
 
 
-# Removals ---------------------------------------------------------------------------------------
+# Decisions and removals ---------------------------------------------------------------------------
+
+
+def decision_file(name: str) -> str:
+    """Decisions that people have written into a report; `name` without a folder."""
+    return f"decisions/{name}"
 
 
 def removal_id_of(run_id: str) -> str:
@@ -227,6 +232,11 @@ def removal_folder(removal_id: str) -> str:
 def removal_manifest(removal_id: str) -> str:
     """The rows that a removal deactivates, and no others."""
     return f"{removal_folder(removal_id)}/manifest.parquet"
+
+
+def removal_listing(removal_id: str) -> str:
+    """The manifest's rows for people to read; nothing acts on it."""
+    return f"{removal_folder(removal_id)}/manifest.csv"
 
 
 def removal_short_variants(removal_id: str) -> str:

@@ -10,7 +10,7 @@ from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from image_duplication import layout
-from image_duplication.errors import ConfigurationError, RemovalRefusedError
+from image_duplication.errors import RemovalRefusedError
 from image_duplication.records import RemovalState
 from image_duplication.removal import applying, restoring
 from image_duplication.removal.approval_page import render_page
@@ -25,6 +25,7 @@ from image_duplication.store.database import Store
 from image_duplication.store.removals import Removal, read_removal
 from image_duplication_airflow.connections import open_store, open_writer
 from image_duplication_airflow.removal_params import RemovalChoices, RemovalMode, read_choices
+from image_duplication_airflow.starters import name_starter
 
 _NOT_APPLIED = {
     RemovalState.REJECTED: "it was rejected",
@@ -34,12 +35,12 @@ _NOT_APPLIED = {
 
 @dataclass(frozen=True, slots=True)
 class RemovalRun:
-    """A run and its removal. `started_by` is None when Airflow names nobody."""
+    """A run and its removal."""
 
     removal_id: str
     choices: RemovalChoices
     storage: Storage
-    started_by: str | None
+    started_by: str
     is_last_attempt: bool
 
     @property
@@ -47,18 +48,12 @@ class RemovalRun:
         """Whether it undoes a removal instead of proposing one."""
         return self.choices.mode is RemovalMode.RESTORE
 
-    def name_starter(self) -> str:
-        """Who started the run. Raises ConfigurationError when Airflow names nobody."""
-        if self.started_by is None or not self.started_by.strip():
-            raise ConfigurationError(
-                "Airflow does not say who has started this run; expected a user: start it in the "
-                "interface, or by the REST API"
-            )
-        return self.started_by
-
 
 def current_removal_run() -> RemovalRun:
-    """The run of the task that is being executed; its removal is the same after a clearing."""
+    """The run of the task that is being executed; its removal is the same after a clearing.
+
+    Raises ConfigurationError for parameters that do not fit, and when nobody has started it.
+    """
     context = get_current_context()
     choices = read_choices(context["params"])
     dag_run: Any = context["dag_run"]
@@ -67,7 +62,7 @@ def current_removal_run() -> RemovalRun:
         removal_id=choices.removal_id or layout.removal_id_of(context["run_id"]),
         choices=choices,
         storage=Storage(choices.settings.storage_root),
-        started_by=dag_run.triggering_user_name,
+        started_by=name_starter(dag_run),
         is_last_attempt=task_instance.try_number > task_instance.max_tries,
     )
 
@@ -75,10 +70,9 @@ def current_removal_run() -> RemovalRun:
 def propose_removal(run: RemovalRun) -> dict[str, Any]:
     """Write what the run would remove, and propose it; its counts, for XCom."""
     _skip_unless(not run.is_restore, run)
-    started_by = run.name_starter()
     category_ids = _find_categories(run)
     with open_store(run.choices.settings) as store:
-        proposal = _propose(run, store, category_ids, started_by)
+        proposal = _propose(run, store, category_ids)
     print(render_page(run.storage, proposal, note=run.choices.note))  # noqa: T201 - for the log
     return {
         "removal_id": proposal.removal_id,
@@ -119,7 +113,7 @@ def restore_removal(run: RemovalRun) -> dict[str, Any]:
             store,
             writer,
             removal_id=run.removal_id,
-            restored_by=run.name_starter(),
+            restored_by=run.started_by,
             note=run.choices.note,
             is_dry=run.choices.is_dry,
         )
@@ -135,9 +129,7 @@ def _find_categories(run: RemovalRun) -> Sequence[int]:
     return found
 
 
-def _propose(
-    run: RemovalRun, store: Store, category_ids: Sequence[int], started_by: str
-) -> Proposal:
+def _propose(run: RemovalRun, store: Store, category_ids: Sequence[int]) -> Proposal:
     if run.choices.mode is RemovalMode.VARIANTS:
         return propose_variants(
             run.storage,
@@ -145,7 +137,7 @@ def _propose(
             store,
             removal_id=run.removal_id,
             category_ids=category_ids,
-            proposed_by=started_by,
+            proposed_by=run.started_by,
         )
     return propose_images(
         run.storage,
@@ -153,7 +145,7 @@ def _propose(
         store,
         removal_id=run.removal_id,
         category_ids=category_ids,
-        proposed_by=started_by,
+        proposed_by=run.started_by,
         allow_unreviewed_identical=run.choices.allow_unreviewed_identical,
     )
 

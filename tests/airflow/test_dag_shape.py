@@ -21,6 +21,7 @@ PARSE = """
 import importlib.util, json, sys, time
 from airflow.sdk import DAG, Param, TriggerRule, task, task_group
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy
+from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 touched = []
 def audit(event, arguments):
@@ -40,10 +41,10 @@ print(json.dumps({"seconds": seconds, "touched": touched, "heavy": heavy}))
 """
 
 
-@pytest.fixture(scope="module")
-def parse_cost(airflow_database: None) -> dict[str, Any]:
+@pytest.fixture(scope="module", params=sorted(PROJECT.glob("dags/*.py")), ids=lambda p: p.stem)
+def parse_cost(airflow_database: None, request: pytest.FixtureRequest) -> dict[str, Any]:
     result = subprocess.run(
-        [sys.executable, "-c", PARSE, str(PROJECT / "dags" / "image_duplication.py")],
+        [sys.executable, "-c", PARSE, str(request.param)],
         env=os.environ | {"PYTHONPATH": str(PROJECT / "plugins")},
         capture_output=True,
         text=True,

@@ -72,7 +72,7 @@ def test_page_names_the_short_variants_and_every_file(world: World) -> None:
     assert "**2 variants stay short**" in page
     assert r"- 2 of category 7: short\_by\_1, 1 pictures removed" in page
     assert r"- 3 of category 7: short\_by\_2, 0 pictures removed" in page
-    for file in ("manifest.parquet", "short_variants.parquet", "proposal.json"):
+    for file in ("manifest.parquet", "manifest.csv", "short_variants.parquet", "proposal.json"):
         assert f"/removals/{REMOVAL}/{file}`" in page
     assert f"`{world.storage.root}/reports/category=7`" in page
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import pytest
 
 from image_duplication import layout
@@ -49,6 +52,18 @@ def test_confirmed_finding_is_proposed_with_all_that_its_row_tells(world: World)
         "sentence": "same photo, saved again",
         "decision_id": 1,
     }
+
+
+def test_rows_are_written_for_people_too(world: World) -> None:
+    world.start(judged_variant("1", [["a", "b"], ["c"], ["d"]]))
+    world.confirm_all()
+    world.propose()
+
+    text = world.storage.read_bytes(layout.removal_listing(REMOVAL)).decode("utf-8-sig")
+    header, line = csv.reader(io.StringIO(text, newline=""))
+    (row,) = world.manifest()
+    assert header == list(row)
+    assert line[2:4] == ["b", "https://assets-bg.gem.gov.in/1/b.jpg"]
 
 
 def test_base_is_proposed_when_a_member_is_kept(world: World) -> None:
@@ -231,7 +246,7 @@ def test_repeated_proposal_keeps_the_manifest_that_may_be_approved_already(world
 
     assert world.propose() == first
     assert world.listed() == [("1", "b")]
-    assert len(list(world.storage.names(layout.removal_folder(REMOVAL)))) == 3
+    assert len(list(world.storage.names(layout.removal_folder(REMOVAL)))) == 4
 
 
 def test_proposal_is_recorded_in_the_store(world: World) -> None:

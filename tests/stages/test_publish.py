@@ -673,6 +673,8 @@ def test_publish_writes_the_columns_that_the_reports_promise(runs: Runs) -> None
         "keeper_image_id",
         "keeper_reason",
         "action",
+        "base_sha256",
+        "duplicate_sha256",
         "redundant_image_id",
     ]
     assert runs.csv("compliance")[0] == [

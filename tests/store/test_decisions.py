@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
 from image_duplication.errors import ConfigurationError
 from image_duplication.records import DecisionOrigin, DecisionVerdict, Kind
 from image_duplication.store.database import Store
-from image_duplication.store.decisions import Decision, Pair, read_current, record
+from image_duplication.store.decisions import (
+    Decision,
+    Pair,
+    read_current,
+    record,
+    record_unless_newer,
+)
 
 NOON = datetime(2026, 1, 5, 12, 0, 0, 123456)  # noqa: DTZ001 - the store keeps UTC without a zone
 PAIR = Pair.of(7, "v1", ("b" * 64, "a" * 64), ["cropped", "transformed"])
@@ -69,3 +75,25 @@ def test_bad_decision_is_refused_and_nothing_recorded(
         record(store, [CONFIRMED, replace(CONFIRMED, **wrong)])
 
     assert read_current(store, 7) == {}
+
+
+def test_decisions_recorded_again_add_nothing(store: Store) -> None:
+    other = replace(CONFIRMED, pair=replace(PAIR, category_id=8))
+
+    assert record_unless_newer(store, [CONFIRMED, other]) == [CONFIRMED, other]
+    assert record_unless_newer(store, [CONFIRMED, other]) == []
+    assert [number for number, _ in read_current(store, 7).values()] == [1]
+
+
+@pytest.mark.parametrize("verdict", [DecisionVerdict.REJECTED, DecisionVerdict.WITHDRAWN])
+def test_older_decision_does_not_overrule_a_newer_one(
+    store: Store, verdict: DecisionVerdict
+) -> None:
+    newer = replace(CONFIRMED, verdict=verdict, decided_at=NOON + timedelta(hours=1))
+    record(store, [newer])
+    before = read_current(store, 7)
+
+    assert record_unless_newer(store, [CONFIRMED]) == []
+    assert read_current(store, 7) == before
+    later = replace(CONFIRMED, decided_at=NOON + timedelta(hours=2))
+    assert record_unless_newer(store, [later]) == [later]

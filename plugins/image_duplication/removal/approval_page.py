@@ -129,6 +129,7 @@ def _render_files(storage: Storage, proposal: Proposal) -> str:
         short = layout.removal_short_variants(removal_id)
         lines.append(f"- variants that stay short: `{_locate(storage, short)}`")
     lines.append(f"- counts: `{_locate(storage, layout.removal_record(removal_id))}`")
+    lines.append(f"- the rows, to read: `{_locate(storage, layout.removal_listing(removal_id))}`")
     with_rows = [one.category_id for one in proposal.categories if one.rows]
     lines += [
         f"- report of category {category_id}: `{_locate(storage, _find_report(category_id))}`"

@@ -6,7 +6,10 @@ import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
+import pyarrow as pa
+
 from image_duplication import layout
+from image_duplication.csv_files import write_csv
 from image_duplication.errors import ConfigurationError
 from image_duplication.records import RemovalKind, RemovalState
 from image_duplication.removal.manifest import (
@@ -20,7 +23,7 @@ from image_duplication.removal.manifest import (
 from image_duplication.storage import Storage
 from image_duplication.store.database import Store
 from image_duplication.store.removals import Removal, find_removal, record_proposal
-from image_duplication.tables import TableWriter
+from image_duplication.tables import TableWriter, read_rows
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +58,7 @@ def propose(
         return read_proposal(storage, removal_id)
     with TableWriter(storage, layout.removal_manifest(removal_id), SCHEMAS[kind]) as manifest:
         categories = tuple(write_manifest(manifest))
+    _write_listing(storage, removal_id, SCHEMAS[kind])
     proposal = Proposal(
         removal_id=removal_id,
         kind=kind,
@@ -68,6 +72,13 @@ def propose(
     record_proposal(store, _as_removal(proposal))
     logger.info("removal %s: %d %s proposed", removal_id, proposal.rows, kind)
     return proposal
+
+
+def _write_listing(storage: Storage, removal_id: str, schema: pa.Schema) -> None:
+    """Write the manifest once more, as a file that its approver can open."""
+    rows = read_rows(storage, layout.removal_manifest(removal_id), schema)
+    key = layout.removal_listing(removal_id)
+    write_csv(storage, key, schema.names, (list(row.values()) for row in rows))
 
 
 def is_above(rows: int, active: int, max_share: float) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -53,7 +54,32 @@ class Decision:
 
 def record(store: Store, decisions: Sequence[Decision]) -> None:
     """Add decisions, all or none. Raises ConfigurationError for one that names nobody."""
-    rows = []
+    rows = _to_rows(decisions)
+    if rows:
+        with store.transaction() as connection:
+            connection.execute(DECISIONS.insert(), rows)
+
+
+def record_unless_newer(store: Store, decisions: Sequence[Decision]) -> list[Decision]:
+    """Add those decisions, all or none, of whose pair nothing was decided at their time or later.
+
+    So the same decisions again add nothing. Gives the added ones; raises as `record` does.
+    """
+    with store.transaction() as connection:
+        latest: dict[Pair, datetime] = {}
+        for category_id in {decision.pair.category_id for decision in decisions}:
+            for row in connection.execute(_newest_of(category_id)).mappings():
+                newest = _read(row)
+                latest[newest.pair] = newest.decided_at
+        new = [d for d in decisions if d.pair not in latest or latest[d.pair] < d.decided_at]
+        rows = _to_rows(new)
+        if rows:
+            connection.execute(DECISIONS.insert(), rows)
+    return new
+
+
+def _to_rows(decisions: Iterable[Decision]) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
     for decision in decisions:
         if not decision.decided_by:
             raise ConfigurationError("a decision names nobody; expected who has decided")
@@ -77,9 +103,7 @@ def record(store: Store, decisions: Sequence[Decision]) -> None:
                 "carried_from": decision.carried_from,
             }
         )
-    if rows:
-        with store.transaction() as connection:
-            connection.execute(DECISIONS.insert(), rows)
+    return rows
 
 
 def read_current(store: Store, category_id: int) -> dict[Pair, tuple[int, Decision]]:
@@ -87,6 +111,17 @@ def read_current(store: Store, category_id: int) -> dict[Pair, tuple[int, Decisi
 
     A withdrawn decision is none.
     """
+    with store.transaction() as connection:
+        rows = connection.execute(_newest_of(category_id)).mappings().all()
+    return {
+        decision.pair: (row["decision_id"], decision)
+        for row in rows
+        if (decision := _read(row)).verdict is not DecisionVerdict.WITHDRAWN
+    }
+
+
+def _newest_of(category_id: int) -> sa.Select[Any]:
+    """The newest decision of each pair of a category, withdrawals among them."""
     newest = (
         sa.select(sa.func.max(DECISIONS.c.decision_id))
         .where(DECISIONS.c.category_id == category_id)
@@ -97,18 +132,11 @@ def read_current(store: Store, category_id: int) -> dict[Pair, tuple[int, Decisi
             DECISIONS.c.kinds,
         )
     )
-    query = (
+    return (
         sa.select(DECISIONS)
         .where(DECISIONS.c.decision_id.in_(newest.scalar_subquery()))
         .order_by(DECISIONS.c.decision_id)
     )
-    with store.transaction() as connection:
-        rows = connection.execute(query).mappings().all()
-    return {
-        decision.pair: (row["decision_id"], decision)
-        for row in rows
-        if (decision := _read(row)).verdict is not DecisionVerdict.WITHDRAWN
-    }
 
 
 def _read(row: sa.RowMapping) -> Decision:

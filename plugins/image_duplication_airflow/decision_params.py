@@ -1,0 +1,59 @@
+"""The parameters of a run that records decisions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow.sdk import Param
+
+from image_duplication.errors import ConfigurationError
+from image_duplication.records import DecisionOrigin
+
+_FILE_NAME = r"^\w[\w .-]*\.csv$"  # no folder: only what lies in `decisions/`
+
+PARAMS = {
+    # A default of none: without one, Airflow cannot tell of a run that failed.
+    "file_name": Param(
+        None,
+        type=["null", "string"],
+        pattern=_FILE_NAME,
+        title="File",
+        description="A CSV file in the folder `decisions/` below the storage root, "
+        "e.g. 1234_duplicates.csv.",
+    ),
+    "origin": Param(
+        DecisionOrigin.REVIEW.value,
+        type="string",
+        enum=[origin.value for origin in DecisionOrigin],
+        title="Origin",
+        description="review: somebody has looked at the findings. appeal: a seller's appeal was "
+        "settled.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionChoices:
+    """The parameters, checked."""
+
+    file_name: str
+    origin: DecisionOrigin
+
+
+def read_choices(params: Mapping[str, Any]) -> DecisionChoices:
+    """The choices of a run. Raises ConfigurationError naming the parameter that is wrong."""
+    unknown = sorted(params.keys() - PARAMS.keys())
+    if unknown:
+        raise ConfigurationError(
+            f"run parameter {unknown[0]!r} is not known; expected {', '.join(PARAMS)}"
+        )
+    file_name = params["file_name"]
+    if not re.fullmatch(_FILE_NAME.strip("^$"), file_name or ""):
+        raise ConfigurationError(
+            f"run parameter 'file_name' is {file_name!r}; expected the name of a .csv file, "
+            "without a folder"
+        )
+    return DecisionChoices(file_name, DecisionOrigin(params["origin"]))

@@ -1,0 +1,150 @@
+"""Decisions by file, and what a dry run of a removal makes of them, in one process."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.airflow_home import PROJECT
+from image_duplication import layout
+from image_duplication.errors import ConfigurationError
+from image_duplication.records import DecisionOrigin, DecisionVerdict
+from image_duplication.settings import load_settings
+from image_duplication.storage import Storage
+from image_duplication.store.database import Store
+from image_duplication.store.decisions import Decision, read_current
+from tests.airflow.conftest import point_at
+from tests.catalogues import SourceDatabase
+from tests.judged_rows import judged_variant
+from tests.removal.worlds import World
+
+STARTER = "dag_test"  # whom Airflow names when a run is tested in one process
+
+
+@pytest.fixture
+def world(
+    airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    """A category with two findings, published where the DAGs look."""
+    url = f"sqlite:///{tmp_path / 'source.db'}"
+    database = SourceDatabase(url, url)
+    database.create_tables()
+    point_at(monkeypatch, tmp_path, url, "http://127.0.0.1:1")
+    monkeypatch.setenv("AIRFLOW_CONN_GEM_STAGING_WRITER", url)
+    monkeypatch.setenv("IMAGE_DUPLICATION__REMOVAL__ASK_HOSTS", "false")
+    with Store("image_duplication_store", f"sqlite:///{tmp_path}/data/store/store.db") as store:
+        made = World(Storage(str(tmp_path / "data")), load_settings(), store, database, url)
+        made.start(judged_variant("1", [["a", "b"], ["c", "d"]]))
+        yield made
+
+
+def run(dag_id: str, **conf: Any) -> Any:
+    """One run in this process, to its end. Give every parameter that an earlier run was given:
+
+    `dag.test()` leaves the values on the parameters, which live as long as their module.
+    """
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(str(PROJECT / "dags"))
+    assert bag.import_errors == {}
+    return bag.dags[dag_id].test(run_conf=conf)
+
+
+def decide(world: World, name: str, *verdicts: str) -> Any:
+    """Fill the category's report in, and have it recorded as an appeal; the run."""
+    report = world.storage.read_bytes(layout.report(7, "duplicates")).decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(report, newline="")))
+    sink = io.StringIO(newline="")
+    writer = csv.DictWriter(sink, [*rows[0], "decision", "note"])
+    writer.writeheader()
+    for row, verdict in zip(rows, verdicts, strict=True):
+        writer.writerow(row | {"decision": verdict, "note": "looked at"})
+    world.storage.write_bytes(layout.decision_file(name), sink.getvalue().encode())
+    return run("image_duplicate_decisions", file_name=name, origin="appeal")
+
+
+def holding(world: World) -> list[Decision]:
+    return [decision for _, decision in read_current(world.store, 7).values()]
+
+
+def test_confirmed_finding_of_a_file_is_what_a_dry_run_would_remove(world: World) -> None:
+    assert decide(world, "first.csv", "confirmed", "rejected").state == "success"
+
+    confirmed, rejected = holding(world)
+    assert (confirmed.verdict, rejected.verdict) == (
+        DecisionVerdict.CONFIRMED,
+        DecisionVerdict.REJECTED,
+    )
+    assert {one.decided_by for one in (confirmed, rejected)} == {STARTER}
+    assert {one.origin for one in (confirmed, rejected)} == {DecisionOrigin.APPEAL}
+    assert {one.note for one in (confirmed, rejected)} == {"looked at"}
+
+    dry = run("image_duplicate_removal", category_ids=[7], run_id=None)
+    assert dry.state == "success"
+    removal_id = layout.removal_id_of(dry.run_id)
+    assert world.listed(removal_id) == [("1", "b")]
+    assert world.active() == {("1", image) for image in "abcd"}
+
+
+def test_decision_withdrawn_by_a_later_file_counts_no_more(world: World) -> None:
+    decide(world, "first.csv", "confirmed", "confirmed")
+    decide(world, "second.csv", "withdrawn", "")
+
+    assert len(holding(world)) == 1
+    dry = run("image_duplicate_removal", category_ids=[7], run_id=None)
+    assert world.listed(layout.removal_id_of(dry.run_id)) == [("1", "d")]
+
+
+def test_removal_of_the_categories_of_a_run_needs_no_list_of_them(world: World) -> None:
+    decide(world, "first.csv", "confirmed", "confirmed")
+
+    dry = run("image_duplicate_removal", run_id="run-0", category_ids=None)
+    assert dry.state == "success"
+    assert world.listed(layout.removal_id_of(dry.run_id)) == [("1", "b"), ("1", "d")]
+
+
+def test_file_with_a_wrong_line_fails_the_run_and_records_nothing(world: World) -> None:
+    assert decide(world, "first.csv", "confirmed", "perhaps").state == "failed"
+    assert holding(world) == []
+
+
+@pytest.mark.parametrize(
+    "file_name",
+    [
+        pytest.param(None, id="none"),
+        pytest.param("../first.csv", id="another folder"),
+        pytest.param("first.csv\n", id="line break"),
+        pytest.param("first.xlsx", id="no CSV"),
+    ],
+)
+def test_name_that_is_no_file_of_the_folder_is_refused(
+    airflow_database: None, file_name: str | None
+) -> None:
+    from image_duplication_airflow.decision_params import read_choices
+
+    with pytest.raises(ConfigurationError, match="'file_name' is"):
+        read_choices({"file_name": file_name, "origin": "review"})
+
+
+def test_decisions_dag_is_documented_and_watched(airflow_database: None) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    from image_duplication_airflow.retries import RETRY_POLICY
+
+    dag = DagBag(str(PROJECT / "dags")).dags["image_duplicate_decisions"]
+    assert DagSerialization.serialize_dag(dag)["dag_id"] == "image_duplicate_decisions"
+    for name in dag.params:
+        param = dag.params.get_param(name)
+        assert f"`{name}`" in dag.doc_md, name
+        assert param.schema["title"], name
+        assert param.description, name
+    for task in dag.tasks:
+        assert task.retry_policy is RETRY_POLICY
+        assert task.execution_timeout
+    assert dag.on_failure_callback
