@@ -115,6 +115,17 @@ def test_days_count_from_the_first_notice(sqlite_world: World) -> None:
     assert (second["due_on"], second["is_overdue"]) == ("2026-03-23", True)
 
 
+def test_date_is_over_when_its_day_is(sqlite_world: World) -> None:
+    sqlite_world.start(SHORT)
+    tell(sqlite_world, "first")
+    sqlite_world.moment = sqlite_world.moment.replace(day=23, hour=18, minute=0)
+    last = tell(sqlite_world, "last hour").row("1")
+    sqlite_world.moment = sqlite_world.moment.replace(hour=18, minute=30)  # midnight in India
+    over = tell(sqlite_world, "over").row("1")
+
+    assert (last["is_overdue"], over["is_overdue"]) == (False, True)
+
+
 def test_date_is_that_of_the_sellers_zone(sqlite_world: World) -> None:
     sqlite_world.moment = sqlite_world.moment.replace(hour=20)  # the 11th, 01:30, in India
     sqlite_world.start(SHORT)

@@ -249,7 +249,7 @@ def test_repeat_offence_and_overdue_date_are_said(sqlite_world: World) -> None:
     told = tell(world, "fourth")
     text = told.page().says("en")
 
-    assert "Times that this product was short before: 1." in text
+    assert "Earlier times that this product showed too few different photos: 1." in text
     assert "Earlier notices to this seller that were settled: 1" in text
     assert "This was due by 25 March 2026. Please upload 1 more" in text
     assert told.sellers()[0]["variants_noticed_before"] == "1"

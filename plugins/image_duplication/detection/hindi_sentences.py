@@ -60,7 +60,7 @@ HINDI_KINDS: Mapping[Kind, str] = {
     Kind.RECOLOURED: "बदले हुए रंगों में",
     Kind.COMPOSED: "किसी कोलाज या बड़ी फ़ोटो के भीतर",
     Kind.BORDERED: "जोड़े हुए बॉर्डर के साथ",
-    Kind.OVERLAID: "ऊपर जोड़ी हुई लिखावट, लोगो या वॉटरमार्क के साथ",
+    Kind.OVERLAID: "ऊपर जोड़े गए टेक्स्ट, लोगो या वॉटरमार्क के साथ",
 }
 """What is said of a kind of which the sentence tells nothing more."""
 

@@ -158,4 +158,4 @@ def _find_problem(row: Row) -> PhotoProblem | None:
         return PhotoProblem.UNREADABLE
     if row["is_usable"]:
         return None
-    return next((one for one in _NOTED_PROBLEMS if one in row["quality_notes"]), None)
+    return next((one for one in _NOTED_PROBLEMS if one in (row["quality_notes"] or ())), None)

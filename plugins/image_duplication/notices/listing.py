@@ -11,7 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
@@ -208,11 +208,15 @@ class _Category:
 
     def _find_due(self, variant: JudgedVariant, notice: Notice | None) -> Due:
         due_at = (notice.noticed_at if notice else self._moment) + self._lasting
-        local = due_at.replace(tzinfo=UTC).astimezone(self._zone)
+        # Whoever acts on the last whole day acts in time.
+        last_day = self._find_day(due_at) - timedelta(days=1)
         return Due(
-            # Whoever acts on the last whole day acts in time.
-            due_on=(local.date() - timedelta(days=1)).isoformat(),
-            is_overdue=due_at <= self._moment,
+            due_on=last_day.isoformat(),
+            is_overdue=self._find_day(self._moment) > last_day,
             earlier_notices=self._earlier[variant.variant_id],
             seller_earlier_notices=self._earlier_of_sellers[variant.verdict["seller_id"] or ""],
         )
+
+    def _find_day(self, moment: datetime) -> date:
+        """The day of a moment where the sellers are."""
+        return moment.replace(tzinfo=UTC).astimezone(self._zone).date()
