@@ -8,10 +8,10 @@ from typing import Any
 from image_duplication.records import Engine
 from image_duplication.settings import DetectionSettings
 
-_FEATURES = 5
+_FEATURES = 6
 """Raised whenever the code computes evidence in another way."""
 
-_RULES = 5
+_RULES = 6
 """Raised whenever the code judges equal evidence in another way."""
 
 

@@ -220,7 +220,7 @@ class GoodsSettings(_Section):
     correlation: float = _share(0.9)
     """Of all their greys: else a frame has most of the texture, and not what is in it."""
     least_kept: float = _share(0.66)
-    """Of one picture's own texture; below it nothing else counts: the goods' other side."""
+    """Of one picture's own texture; below it only a cut-out counts: the goods' other side."""
     least_agreement_if_laid_anew: float = _share(0.9)
     """Of plain goods, whose outline fits only in perspective: their other side, laid out again."""
     laid_anew_perspective: float = Field(0.01, ge=0)
@@ -241,6 +241,8 @@ class CutoutSettings(_Section):
     agreement: float = _share(0.85)
     correlation: float = _share(0.97)
     """Of all their greys, which a cut leaves as they are, or changes together."""
+    contradicted_cells: int = Field(1, ge=0, le=64)
+    """Most of 64 in one place that does not agree: of a frame, that place is what is in it."""
     cells: int = Field(8, ge=1, le=64)
     """Of 64, that the goods' texture must fill."""
 

@@ -325,6 +325,7 @@ def test_goods_cut_out_agree_up_to_their_outline(backdrop: str) -> None:
     found = cutout_of(first, second)
     assert found.agreement > 0.85
     assert found.correlation > 0.97
+    assert found.contradicted_cells <= 1
     assert found.cells > goods_of(first, second)[2]
 
 
@@ -332,6 +333,21 @@ def test_other_goods_of_one_outline_do_not_agree() -> None:
     found = cutout_of(draw_lattice(PHOTO, "white"), draw_lattice(OTHER, "white"))
     assert found.agreement < 0.4
     assert found.correlation < 0.8
+
+
+def test_other_goods_beside_one_panel_contradict_in_one_place() -> None:
+    """A shop's panel has most of the texture, and agrees."""
+
+    def put_beside(goods: Image.Image) -> Image.Image:
+        board = Image.new("RGB", (SIDE_PX, SIDE_PX), "white")
+        board.paste(PHOTO.crop((0, 0, 260, 150)), (30, 150))
+        board.paste(goods.resize((70, 60)), (125, 60))
+        return board
+
+    found = cutout_of(put_beside(OTHER), put_beside(draw_photo(5, SIDE_PX, SIDE_PX)))
+    assert found.agreement > 0.85
+    assert found.contradicted_cells > 1
+    assert cutout_of(put_beside(OTHER), put_beside(OTHER)).contradicted_cells == 0
 
 
 def test_brighter_goods_correlate_as_they_were() -> None:

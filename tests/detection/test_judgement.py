@@ -270,7 +270,7 @@ LIMITS = AlignedSettings(
         least_kept=0.7,
         cells=8,
     ),
-    cutout=CutoutSettings(agreement=0.85, correlation=0.97, cells=8),
+    cutout=CutoutSettings(agreement=0.85, correlation=0.97, contradicted_cells=1, cells=8),
     disputed_inside=0.25,
     most_unlike=0.015,
     most_letters_unlike=0.005,
@@ -512,6 +512,7 @@ GOODS = DIFFERING | {
     "goods_kept": 0.7,
     "goods_agreement": 0.8,
     "cutout_correlation": 0.9,
+    "cutout_contradicted_cells": 1,
     "edges_kept": 0.46,
 }
 """The same goods upon another backdrop."""
@@ -528,6 +529,7 @@ def test_goods_alone_may_agree_at_their_limits() -> None:
         {"goods_kept": 0.69},
         {"goods_agreement": 0.79},
         {"cutout_correlation": 0.89},
+        {"cutout_contradicted_cells": 2},
         {"edges_kept": 0.45},
         {"is_mirrored": True},
         {"overlap_first": 0.92, "overlap_second": 0.92},
@@ -541,6 +543,7 @@ def test_goods_agree_only_if_every_figure_says_so(changes: dict[str, Any]) -> No
 CUT_OUT = DIFFERING | {
     "cutout_agreement": 0.85,
     "cutout_correlation": 0.97,
+    "cutout_contradicted_cells": 1,
     "cutout_cells": 8,
     "edges_kept": 0.0,
 }
@@ -553,6 +556,7 @@ CUT_OUT = DIFFERING | {
         ({}, True),
         ({"cutout_agreement": 0.84}, False),
         ({"cutout_correlation": 0.96}, False),
+        ({"cutout_contradicted_cells": 2}, False),
         ({"cutout_cells": 7}, False),
         ({"overlap_first": 0.92, "overlap_second": 0.92}, False),
         ({"is_mirrored": True}, False),
@@ -563,6 +567,7 @@ CUT_OUT = DIFFERING | {
         "at the limits",
         "agreement",
         "correlation",
+        "contradicted cells",
         "cells",
         "not whole",
         "mirrored",

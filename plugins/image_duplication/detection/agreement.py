@@ -323,6 +323,7 @@ def describe_alignment(
         goods_cells=goods.cells,
         cutout_agreement=cutout.agreement,
         cutout_correlation=cutout.correlation,
+        cutout_contradicted_cells=cutout.contradicted_cells,
         cutout_cells=cutout.cells,
         edges_kept=typical_edges,
         edges_kept_least=max(least for _, least in edges),
@@ -466,15 +467,17 @@ class Cutout:
     """Agreement of the goods' own pixels, up to their outline, whatever is behind them.
 
     `correlation` is that of all their greys: cut out and laid elsewhere, they stay what they were,
-    or change together.
+    or change together. `contradicted_cells` are those of the largest connected place that does not
+    agree.
     """
 
     agreement: float
     correlation: float
+    contradicted_cells: int
     cells: int
 
 
-NO_CUTOUT = Cutout(0.0, 0.0, 0)
+NO_CUTOUT = Cutout(0.0, 0.0, 0, 0)
 
 
 def measure_cutout(overlap: Overlap, window_px: int) -> Cutout:
@@ -493,10 +496,13 @@ def measure_cutout(overlap: Overlap, window_px: int) -> Cutout:
             for one in (windows.first, windows.second)
         )
     )
+    cells, has_texture = _cell_means(windows.correlation, texture, _CELL_TEXTURE)
+    contradicted = _largest_region(has_texture & (cells < _CELL_AGREES))
     return Cutout(
         agreement=_share(windows.correlation > _FINE_AGREES, texture),
         correlation=_correlate_greys(overlap.first[own > 0], overlap.second[own > 0]),
-        cells=_count_cells(texture),
+        contradicted_cells=int(contradicted.sum()),
+        cells=int(has_texture.sum()),
     )
 
 

@@ -72,6 +72,7 @@ class Alignment:
     goods_cells: int
     cutout_agreement: float  # of the goods' texture up to their outline, with nothing behind them
     cutout_correlation: float  # of all their greys
+    cutout_contradicted_cells: int  # of the largest connected place that does not agree
     cutout_cells: int
     edges_kept: float  # lower quartile over the cells: of one picture's edges, those in the other
     edges_kept_least: float  # lowest tenth of the cells instead of the quartile

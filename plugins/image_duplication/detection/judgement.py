@@ -188,6 +188,7 @@ def _is_cut_out(alignment: Alignment, limits: CutoutSettings, extra: float) -> b
     return (
         alignment.cutout_agreement >= limits.agreement + extra
         and alignment.cutout_correlation >= limits.correlation
+        and alignment.cutout_contradicted_cells <= limits.contradicted_cells
         and alignment.cutout_cells >= limits.cells
     )
 
@@ -195,7 +196,8 @@ def _is_cut_out(alignment: Alignment, limits: CutoutSettings, extra: float) -> b
 def _are_goods_alike(alignment: Alignment, settings: AlignedSettings, extra: float) -> bool:
     limits = settings.goods
     return (
-        alignment.goods_agreement >= limits.agreement + extra
+        alignment.cutout_contradicted_cells <= settings.cutout.contradicted_cells
+        and alignment.goods_agreement >= limits.agreement + extra
         and alignment.edges_kept >= limits.edges
         and alignment.cutout_correlation >= limits.correlation
     )
