@@ -24,8 +24,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: help setup mariadb demo airflow test test-long check format docs accuracy benchmark \
-	benchmark-units lock clean
+.PHONY: help setup mariadb cluster demo airflow test test-long test-cluster check format docs \
+	accuracy benchmark benchmark-units lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,8 +38,8 @@ $(READY): requirements.txt requirements-dev.txt setup/virtual-environment.sh \
 	@setup/virtual-environment.sh "$(PYTHON)" "$(VENV)"
 	@touch $@
 
-mariadb:
-	@setup/system-packages.sh mariadb
+mariadb cluster:
+	@setup/system-packages.sh $@
 
 demo: $(if $(filter mysql,$(SOURCE)),mariadb) $(READY) ## Find the planted duplicates of the demo catalogue; SOURCE=mysql reads it from MariaDB
 	@$(PY) -m demo run --source $(SOURCE)
@@ -48,10 +48,13 @@ airflow: $(READY) ## Start Airflow with its web interface on the demo catalogue
 	@$(PY) -m demo airflow
 
 test: mariadb $(READY) ## Run the tests, but for the long ones
-	@$(PY) -m pytest -m "not long" $(ARGS)
+	@$(PY) -m pytest -m "not long and not cluster" $(ARGS)
 
 test-long: mariadb $(READY) ## Run the tests that take more than a minute each
 	@$(PY) -m pytest -m long --timeout 1800 $(ARGS)
+
+test-cluster: mariadb cluster $(READY) ## Run the DAG on two workers that share only the network, and lose one half-way
+	@$(PY) -m pytest tests/cluster -m cluster --timeout 1800 $(ARGS)
 
 check: $(READY) ## Check format, lint, strict types, and that docs/DAGs.md is true
 	@$(PY) -m ruff format --check .

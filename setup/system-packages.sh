@@ -4,6 +4,7 @@
 #   setup/system-packages.sh build PYTHON   what the virtual environment needs (mysqlclient has no
 #                                           wheels and is compiled)
 #   setup/system-packages.sh mariadb        a MariaDB server that the demo and the tests can start
+#   setup/system-packages.sh cluster        PostgreSQL and Redis servers for the test of many machines
 #
 # What matters is whether a program or header is there, not which package brought it. When
 # something is missing on Debian or Ubuntu, its package is installed by root or through a sudo that
@@ -51,6 +52,13 @@ add_missing_mariadb_packages() {
     done
 }
 
+# Their packages bring services too, which apt_get keeps from starting.
+add_missing_cluster_packages() {
+    command -v redis-server >/dev/null || missing+=(redis-server)
+    compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null ||
+        missing+=(postgresql)
+}
+
 # Older releases (Ubuntu 22.04) know the package only with its version in its name.
 mariadb_core_package() {
     local plain=mariadb-$1-core versioned
@@ -86,6 +94,22 @@ find_way_to_root() {
     become_root=(sudo -n)
 }
 
+# Debian asks this program whether a package may start its service; no package may meanwhile.
+policy=/usr/sbin/policy-rc.d
+
+forbid_services() {
+    if [[ -e $policy ]]; then
+        return
+    fi
+    trap allow_services EXIT
+    printf '#!/bin/sh\nexit 101\n' | "${become_root[@]}" tee "$policy" >/dev/null
+    "${become_root[@]}" chmod 755 "$policy"
+}
+
+allow_services() {
+    "${become_root[@]}" rm -f "$policy"
+}
+
 apt_get() {
     local log
     log=$(mktemp)
@@ -103,7 +127,8 @@ check_missing() {
     case $1 in
     build) add_missing_build_packages "${2:?which Python}" ;;
     mariadb) add_missing_mariadb_packages ;;
-    *) stop "expected 'build PYTHON' or 'mariadb', received '$1'" ;;
+    cluster) add_missing_cluster_packages ;;
+    *) stop "expected 'build PYTHON', 'mariadb' or 'cluster', received '$1'" ;;
     esac
 }
 
@@ -115,6 +140,7 @@ find_way_to_root
 echo "Installing the system packages ${missing[*]} …"
 apt_get update
 check_missing "$@" # a package's name may depend on the lists that were just read
+forbid_services
 # --no-remove: nothing of another installation, such as a MySQL server, has to make room.
 apt_get install -y --no-install-recommends --no-remove "${missing[@]}"
 check_missing "$@"

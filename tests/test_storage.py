@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -302,6 +304,34 @@ def test_storage_error_names_what_the_object_store_refuses(
     deed = request.node.callspec.id
     with pytest.raises(StorageError, match=f"cannot {deed} 'a/b': .*403"):
         use(Storage(object_root))
+
+
+class NoBucketHandler(BaseHTTPRequestHandler):
+    """Answers as S3 does for a bucket that does not exist."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = b"<Error><Code>NoSuchBucket</Code></Error>"
+        self.send_response(404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_storage_error_says_that_there_is_no_bucket(
+    object_root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), NoBucketHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        with pytest.raises(StorageError, match="write 'a/b': .*NoSuchBucket"):
+            Storage(object_root).write_bytes("a/b", b"1")
+        server.shutdown()
 
 
 @pytest.mark.parametrize(

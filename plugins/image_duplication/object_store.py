@@ -9,9 +9,14 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from obstore.fsspec import BufferedFile, FsspecStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from obstore import ObjectMeta  # known to type checkers alone
 
 SCHEME: Final = "s3"
 _ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
@@ -41,18 +46,38 @@ class ObjectStore(FsspecStore):
     async def _info(self, path: str, **_: Any) -> dict[str, Any]:
         """One object; FileNotFoundError for a folder too, which object storage does not have."""
         bucket, key = self._split_path(path)
-        head = await self._construct_store(bucket).head_async(key)
-        return {"name": path, "size": head["size"], "type": "file", "e_tag": head["e_tag"]}
+        return _describe(bucket, await self._construct_store(bucket).head_async(key))
 
     def _open(self, path: str, mode: str = "rb", *_: Any, **__: Any) -> BufferedFile:
         """One object; looked up first, for a file that was made in vain complains at its end."""
         return BufferedFile(self, path, mode, size=self.info(path)["size"])  # type: ignore[call-overload, no-any-return]
 
+    async def _find(
+        self, path: str, *_: Any, detail: bool = False, **__: Any
+    ) -> list[str] | dict[str, dict[str, Any]]:
+        """All objects below a folder, a thousand with each request."""
+        bucket, _key = self._split_path(path)
+        found = {}
+        for meta in await self._list_below(path):
+            entry = _describe(bucket, meta)
+            found[entry["name"]] = entry
+        return found if detail else sorted(found)
+
     async def _rm(self, path: str, recursive: bool = False, **_: Any) -> None:
         """Remove an object, or all below a folder, many with each request."""
         bucket, key = self._split_path(path)
-        store = self._construct_store(bucket)
-        keys = [key]
-        if recursive:
-            keys = [entry["path"] for entry in await store.list(f"{key}/").collect_async()]
-        await store.delete_async(keys)
+        keys = [meta["path"] for meta in await self._list_below(path)] if recursive else [key]
+        await self._construct_store(bucket).delete_async(keys)
+
+    async def _list_below(self, path: str) -> Sequence[ObjectMeta]:
+        bucket, key = self._split_path(path)
+        return await self._construct_store(bucket).list(f"{key.rstrip('/')}/").collect_async()
+
+
+def _describe(bucket: str, meta: ObjectMeta) -> dict[str, Any]:
+    return {
+        "name": f"{bucket}/{meta['path']}",
+        "size": meta["size"],
+        "type": "file",
+        "LastModified": meta["last_modified"],
+    }

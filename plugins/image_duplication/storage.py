@@ -291,6 +291,8 @@ def _reported(deed: str, key: str) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, IsADirectoryError) as error:
+        if deed == "write":  # no bucket, or a folder in the way
+            raise StorageError(f"cannot write {key!r}: {error}") from error
         raise MissingArtefactError(f"cannot {deed} {key!r}: there is no such file") from error
     except (OSError, ObjectStoreError) as error:
         raise StorageError(f"cannot {deed} {key!r}: {error}") from error

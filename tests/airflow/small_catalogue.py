@@ -21,23 +21,28 @@ def fill_small_catalogue(folder: Path, categories: Iterable[int], *, variants: i
     database = SourceDatabase(url, url)
     database.create_tables()
     for category_id in categories:
-        for number in range(variants):
-            variant_id = category_id * 100 + number
-            database.add_variant(
-                variant_id, str(category_id), category_name=f"Category {category_id}"
-            )
-            for position in range(1, IMAGES_EACH + 1):
-                name = f"{variant_id}-{position}.png"
-                # The last is drawn as the first, so that each variant has one finding.
-                draw(variant_id * IMAGES_EACH + position % (IMAGES_EACH - 1)).save(served / name)
-                database.add_image(
-                    variant_id,
-                    f"{variant_id}-{position}",
-                    position=position,
-                    image_url=f"https://assets-bg.gem.gov.in/{name}",
-                )
+        add_category(database, served, category_id, variants=variants)
     database.fill()
     return url
+
+
+def add_category(
+    database: SourceDatabase, served: Path, category_id: int, *, variants: int
+) -> None:
+    """Add a category's rows and draw its pictures; at most a hundred variants."""
+    for number in range(variants):
+        variant_id = category_id * 100 + number
+        database.add_variant(variant_id, str(category_id), category_name=f"Category {category_id}")
+        for position in range(1, IMAGES_EACH + 1):
+            name = f"{variant_id}-{position}.png"
+            # The last is drawn as the first, so that each variant has one finding.
+            draw(variant_id * IMAGES_EACH + position % (IMAGES_EACH - 1)).save(served / name)
+            database.add_image(
+                variant_id,
+                f"{variant_id}-{position}",
+                position=position,
+                image_url=f"https://assets-bg.gem.gov.in/{name}",
+            )
 
 
 def draw(number: int) -> Image.Image:
