@@ -8,6 +8,7 @@ the machine or container.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ _TIMEOUT = timedelta(seconds=60)
 _RETRY_TIMEOUT = timedelta(minutes=3)
 """In which a request that failed for a moment is made again."""
 _MAX_RETRIES = 8
+_LISTED_AT_ONCE = 1_000
 
 
 class ObjectStore(FsspecStore):
@@ -42,7 +44,27 @@ class ObjectStore(FsspecStore):
         """One object; FileNotFoundError for a folder too, which object storage does not have."""
         bucket, key = self._split_path(path)
         head = await self._construct_store(bucket).head_async(key)
-        return {"name": path, "size": head["size"], "type": "file", "e_tag": head["e_tag"]}
+        return {
+            "name": path,
+            "size": head["size"],
+            "type": "file",
+            "e_tag": head["e_tag"],
+            "last_modified": head["last_modified"],
+        }
+
+    def list_below(self, path: str) -> Iterator[dict[str, Any]]:
+        """Every object below a folder, in the store's order; some are in memory at a time."""
+        bucket, key = self._split_path(path)
+        found = self._construct_store(bucket).list(
+            f"{key.rstrip('/')}/", chunk_size=_LISTED_AT_ONCE
+        )
+        for entries in found:
+            for entry in entries:
+                yield {
+                    "name": f"{bucket}/{entry['path']}",
+                    "size": entry["size"],
+                    "last_modified": entry["last_modified"],
+                }
 
     def _open(self, path: str, mode: str = "rb", *_: Any, **__: Any) -> BufferedFile:
         """One object; looked up first, for a file that was made in vain complains at its end."""
