@@ -8,14 +8,13 @@ the machine or container.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from obstore.fsspec import BufferedFile, FsspecStore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from obstore import ObjectMeta  # known to type checkers alone
 
 SCHEME: Final = "s3"
@@ -25,6 +24,7 @@ _TIMEOUT = timedelta(seconds=60)
 _RETRY_TIMEOUT = timedelta(minutes=3)
 """In which a request that failed for a moment is made again."""
 _MAX_RETRIES = 8
+_LISTED_AT_ONCE = 1_000
 
 
 class ObjectStore(FsspecStore):
@@ -48,30 +48,29 @@ class ObjectStore(FsspecStore):
         bucket, key = self._split_path(path)
         return _describe(bucket, await self._construct_store(bucket).head_async(key))
 
+    def list_below(self, path: str) -> Iterator[dict[str, Any]]:
+        """Every object below a folder, in the store's order; some are in memory at a time."""
+        bucket, key = self._split_path(path)
+        found = self._construct_store(bucket).list(
+            f"{key.rstrip('/')}/", chunk_size=_LISTED_AT_ONCE
+        )
+        for entries in found:
+            for entry in entries:
+                yield _describe(bucket, entry)
+
     def _open(self, path: str, mode: str = "rb", *_: Any, **__: Any) -> BufferedFile:
         """One object; looked up first, for a file that was made in vain complains at its end."""
         return BufferedFile(self, path, mode, size=self.info(path)["size"])  # type: ignore[call-overload, no-any-return]
 
-    async def _find(
-        self, path: str, *_: Any, detail: bool = False, **__: Any
-    ) -> list[str] | dict[str, dict[str, Any]]:
-        """All objects below a folder, a thousand with each request."""
-        bucket, _key = self._split_path(path)
-        found = {}
-        for meta in await self._list_below(path):
-            entry = _describe(bucket, meta)
-            found[entry["name"]] = entry
-        return found if detail else sorted(found)
-
     async def _rm(self, path: str, recursive: bool = False, **_: Any) -> None:
         """Remove an object, or all below a folder, many with each request."""
         bucket, key = self._split_path(path)
-        keys = [meta["path"] for meta in await self._list_below(path)] if recursive else [key]
-        await self._construct_store(bucket).delete_async(keys)
-
-    async def _list_below(self, path: str) -> Sequence[ObjectMeta]:
-        bucket, key = self._split_path(path)
-        return await self._construct_store(bucket).list(f"{key.rstrip('/')}/").collect_async()
+        store = self._construct_store(bucket)
+        keys = [key]
+        if recursive:
+            found = await store.list(f"{key.rstrip('/')}/").collect_async()
+            keys = [meta["path"] for meta in found]
+        await store.delete_async(keys)
 
 
 def _describe(bucket: str, meta: ObjectMeta) -> dict[str, Any]:

@@ -211,16 +211,19 @@ class Storage:
     def files(self, key: str) -> Iterator[StoredFile]:
         """Every file below a folder, in stable order; for the maintenance, never for a stage.
 
-        On a disk one folder at a time is in memory, links are left out; in object storage the keys
-        of all.
+        On a disk links are left out. A folder at a time is in memory, or some objects.
         """
         with _reported("list", key):
             if self._is_local:
                 yield from self._local_files(key)
                 return
-            found = self._fs.find(self.path(key), detail=True)
-            for path, entry in sorted(found.items()):
-                yield self._stored_file(path.removeprefix(f"{self._base}/"), entry)
+            if isinstance(self._fs, ObjectStore):
+                entries = self._fs.list_below(self.path(key))
+            else:
+                found = self._fs.find(self.path(key), detail=True)
+                entries = (entry for _, entry in sorted(found.items()))
+            for entry in entries:
+                yield self._stored_file(entry["name"].removeprefix(f"{self._base}/"), entry)
 
     def _local_files(self, key: str) -> Iterator[StoredFile]:
         with contextlib.suppress(FileNotFoundError), os.scandir(self.path(key)) as entries:

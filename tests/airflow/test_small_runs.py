@@ -87,7 +87,11 @@ def announced(run: Any) -> list[str]:
         return sorted(event.partition_key for event in events)
 
 
-def test_run_announces_only_the_categories_whose_files_it_wrote(scene: Scene) -> None:
+def test_run_announces_only_the_categories_whose_files_it_wrote(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As in production: a DAG with a data interval, not one that is partitioned itself.
+    monkeypatch.setenv("IMAGE_DUPLICATION_SCHEDULE", "30 20 * * 6")
     first = run_dag()
     scene.database.execute("UPDATE inb_images SET is_active = 0 WHERE image_id = '1202-3'")
     second = run_dag()

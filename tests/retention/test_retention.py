@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pytest
 
 from image_duplication import layout
@@ -57,14 +55,9 @@ def days_on(days: float) -> datetime:
     return NOW + timedelta(days=days)
 
 
-@pytest.fixture(params=["local", "object"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
-    if request.param == "local":
-        yield Storage(str(tmp_path / "root"))
-        return
-    yield Storage(f"memory://{tmp_path.name}/root")
-    with contextlib.suppress(FileNotFoundError):
-        fsspec.filesystem("memory").rm(f"/{tmp_path.name}", recursive=True)
+@pytest.fixture
+def storage(any_storage: Storage) -> Storage:
+    return any_storage
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ _PRUNABLE = {
 _PATTERNS = {kind: re.compile(pattern) for kind, pattern in _PRUNABLE.items()}
 
 _KEPT = (
+    "decisions/",
     "evidence/",
     "extract/",
     "findings/current/",
@@ -39,6 +40,7 @@ _KEPT = (
 
 ROOTS = (
     "archive",
+    "decisions",
     "evidence",
     "extract",
     "findings",
