@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from demo.airflow_home import PROJECT
+from demo.image_server import running_image_server
 from image_duplication import layout
 from image_duplication.errors import ConfigurationError
 from image_duplication.records import DecisionOrigin, DecisionVerdict
@@ -24,6 +25,8 @@ from image_duplication.storage import Storage
 from image_duplication.store.database import Store
 from image_duplication.store.decisions import read_current
 from image_duplication.store.notices import read_open_notices
+from tests.airflow.conftest import point_at, run_dag
+from tests.airflow.small_catalogue import fill_small_catalogue
 from tests.airflow.test_dag_shape import PARSE
 from tests.catalogues import SourceDatabase
 from tests.judged_rows import judged_variant
@@ -193,6 +196,27 @@ def files_of(world: World, run_id: str) -> dict[str, bytes]:
 def sellers_of(world: World, run_id: str) -> list[dict[str, str]]:
     text = world.storage.read_bytes(layout.noticed_sellers(run_id)).decode("utf-8-sig")
     return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_sellers_are_told_of_what_a_run_of_the_pipeline_found(
+    airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = fill_small_catalogue(tmp_path, [11, 12], variants=2)
+    with running_image_server(tmp_path / "served") as server:
+        point_at(monkeypatch, tmp_path, url, server.base_url)
+        judged = run_dag()
+    told = run(NOTICES, run_id=judged.run_id, dry_run=False)
+
+    assert (judged.state, told.state) == ("success", "success")
+    storage = Storage(str(tmp_path / "data"))
+    text = storage.read_bytes(layout.seller_notice(told.run_id, "s-1", "csv")).decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [(row["variant_id"], row["photo"], row["missing"]) for row in rows] == [
+        (variant_id, "3", "1") for variant_id in ("1100", "1101", "1200", "1201")
+    ]
+    assert {row["found_en"] for row in rows} == {
+        "Photo 3 repeats photo 1: same file. Keep photo 1 and replace photo 3."
+    }
 
 
 def test_dry_run_writes_drafts_and_a_real_one_records(world: World) -> None:

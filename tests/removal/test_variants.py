@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from image_duplication.errors import ConfigurationError
-from image_duplication.records import RemovalKind, RemovalState
+from image_duplication.records import DecisionVerdict, RemovalKind, RemovalState
 from image_duplication.removal import applying
 from image_duplication.removal.manifest import read_proposal
 from image_duplication.removal.writer import WriterTransaction
@@ -74,6 +74,18 @@ def test_variant_without_a_notice_is_not_proposed(sqlite_world: World) -> None:
     (row,) = sqlite_world.manifest()
     assert (row["variant_id"], row["verdict"], row["notice_id"]) == ("2", "short_by_2", 1)
     assert row["noticed_at"].replace(tzinfo=None) == MORNING - 14 * DAY
+
+
+def test_variant_that_is_short_by_rejected_duplicates_alone_is_not_proposed(
+    sqlite_world: World,
+) -> None:
+    start(sqlite_world)
+    sqlite_world.decide(DecisionVerdict.REJECTED)
+    propose(sqlite_world)
+
+    (category,) = read_proposal(sqlite_world.storage, REMOVAL).categories
+    assert [row["variant_id"] for row in sqlite_world.manifest()] == ["2", "4"]
+    assert category.excluded == {"not_short": 1, "rejected": 1}
 
 
 def test_undecided_variant_is_not_proposed(sqlite_world: World) -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from image_duplication.records import Action, PhotoProblem, ReasonCode, Relation, Role
 from image_duplication.removal.category_states import JudgedVariant
 from image_duplication.removal.choosing import Reviews
+from image_duplication.removal.reviewed_verdicts import find_told_apart, with_content
 from image_duplication.tables import Row
-from image_duplication.verdicts import Judgement, judge_variant
+from image_duplication.verdicts import Judgement
 
 _NOTED_PROBLEMS = (PhotoProblem.BLANK, PhotoProblem.PLACEHOLDER, PhotoProblem.TOO_SMALL)
 """Those that a quality note of the same name tells of; the first is said."""
@@ -33,37 +34,6 @@ class Due:
     is_overdue: bool
     earlier_notices: int
     seller_earlier_notices: int
-
-
-def judge_reviewed(variant: JudgedVariant, reviews: Reviews) -> Judgement:
-    """A variant's verdict with each rejected duplicate counted as the picture of its own it is."""
-    return judge_variant(list(_set_apart(variant, reviews)), required=variant.verdict["required"])
-
-
-def _set_apart(variant: JudgedVariant, reviews: Reviews) -> Iterator[Row]:
-    told_apart = _find_told_apart(variant, reviews)
-    first_of: dict[str, str] = {}  # two files of equal bytes stay one picture
-    for row in variant.images:
-        if row["role"] == Role.DUPLICATE and (row["image_id"], row["base_image_id"]) in told_apart:
-            own = first_of.setdefault(row["content_sha256"], row["image_id"])
-            yield row | {"role": Role.BASE, "base_image_id": own}
-        else:
-            yield row
-
-
-def _find_told_apart(variant: JudgedVariant, reviews: Reviews) -> set[tuple[str, str]]:
-    """The pairs of images, either way round, that a person calls two different pictures."""
-    pictures = [(row["image_id"], row["content_sha256"]) for row in _with_content(variant)]
-    return {
-        (first, second)
-        for first, first_sha256 in pictures
-        for second, second_sha256 in pictures
-        if reviews.is_rejected(variant.variant_id, first_sha256, second_sha256)
-    }
-
-
-def _with_content(variant: JudgedVariant) -> list[Row]:
-    return [row for row in variant.images if row["content_sha256"]]
 
 
 def describe_variant(
@@ -106,8 +76,8 @@ def _find_findings(
     variant: JudgedVariant, reviews: Reviews, photos: Mapping[str, int]
 ) -> Iterator[Row]:
     """Each redundant picture, beside the one that it repeats and the one to keep."""
-    urls = {row["image_id"]: row["corrected_url"] for row in _with_content(variant)}
-    told_apart = _find_told_apart(variant, reviews)
+    urls = {row["image_id"]: row["corrected_url"] for row in with_content(variant)}
+    is_told_apart = find_told_apart(variant, reviews)
     seen = set()
     for finding in variant.findings:
         if finding["relation"] != Relation.DUPLICATE:
@@ -117,12 +87,12 @@ def _find_findings(
             redundant, other = base, duplicate
         else:
             redundant, other = duplicate, base
-        if (base, duplicate) in told_apart or redundant in seen:
+        if is_told_apart(base, duplicate) or redundant in seen:
             continue
         seen.add(redundant)
         keeper = finding["keeper_image_id"]
         # Where a person has told the keeper apart, it is no picture of this group.
-        if keeper not in photos or {(base, keeper), (redundant, keeper)} & told_apart:
+        if keeper not in photos or is_told_apart(base, keeper) or is_told_apart(redundant, keeper):
             keeper = other
         yield {
             "photo": photos.get(redundant),

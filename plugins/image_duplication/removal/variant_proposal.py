@@ -6,14 +6,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from image_duplication.records import ExclusionReason, RemovalKind
-from image_duplication.removal.category_states import read_judged_variants
+from image_duplication.records import ExclusionReason, RemovalKind, Verdict
+from image_duplication.removal.category_states import JudgedVariant, read_judged_variants
+from image_duplication.removal.choosing import Reviews
 from image_duplication.removal.image_proposal import is_short
 from image_duplication.removal.manifest import CategoryProposal, Proposal
 from image_duplication.removal.proposing import is_above, propose
+from image_duplication.removal.reviewed_verdicts import judge_reviewed
 from image_duplication.settings import Settings
 from image_duplication.storage import Storage
 from image_duplication.store.database import Store
+from image_duplication.store.decisions import read_current
 from image_duplication.store.leases import now_in_utc
 from image_duplication.store.notices import Notice, read_open_notices
 from image_duplication.tables import REMOVED_VARIANTS, Row, TableWriter
@@ -31,7 +34,8 @@ def propose_variants(
 ) -> Proposal:
     """Write the manifest of a removal of variants, and propose it; repeatable by its id.
 
-    A variant is proposed when its last verdict is short and its seller was told `notice_days` ago.
+    A variant is proposed when its last verdict is short, without the duplicates that a person has
+    rejected too, and its seller was told `notice_days` ago.
     `now` is in UTC, without a zone. Raises RemovalRefusedError when a category's state is not
     whole.
     """
@@ -45,6 +49,7 @@ def propose_variants(
                 storage,
                 category_id,
                 read_open_notices(store, category_id),
+                Reviews.of(read_current(store, category_id), allows_unreviewed_identical=True),
                 told_until,
                 max_share,
                 manifest,
@@ -68,6 +73,7 @@ def _propose_category(
     storage: Storage,
     category_id: int,
     notices: Mapping[str, Notice],
+    reviews: Reviews,
     told_until: datetime,
     max_share: float,
     manifest: TableWriter,
@@ -81,7 +87,7 @@ def _propose_category(
         notice = notices.get(variant.variant_id)
         if notice is None:
             continue
-        reason = _find_exclusion(variant.verdict, notice, told_until)
+        reason = _find_exclusion(variant, reviews, notice, told_until)
         if reason is None:
             manifest.write([_manifest_row(variant.verdict, notice)])
             rows += 1
@@ -99,9 +105,13 @@ def _propose_category(
     )
 
 
-def _find_exclusion(verdict: Row, notice: Notice, told_until: datetime) -> ExclusionReason | None:
-    if not is_short(verdict):
+def _find_exclusion(
+    variant: JudgedVariant, reviews: Reviews, notice: Notice, told_until: datetime
+) -> ExclusionReason | None:
+    if not is_short(variant.verdict):
         return ExclusionReason.NOT_SHORT
+    if not judge_reviewed(variant, reviews).verdict.startswith(Verdict.SHORT):
+        return ExclusionReason.REJECTED
     return ExclusionReason.NOTICE_NOT_OVER if notice.noticed_at > told_until else None
 
 

@@ -1,0 +1,46 @@
+"""A variant's verdict as people see it: without the duplicates that they have rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from image_duplication.records import Role
+from image_duplication.removal.category_states import JudgedVariant
+from image_duplication.removal.choosing import Reviews
+from image_duplication.tables import Row
+from image_duplication.verdicts import Judgement, judge_variant
+
+
+def judge_reviewed(variant: JudgedVariant, reviews: Reviews) -> Judgement:
+    """A variant's verdict with each rejected duplicate counted as the picture of its own it is."""
+    return judge_variant(list(_set_apart(variant, reviews)), required=variant.verdict["required"])
+
+
+def find_told_apart(variant: JudgedVariant, reviews: Reviews) -> Callable[[str, str], bool]:
+    """Says of two images, by their ids, whether a person calls them two different pictures."""
+    shas = {row["image_id"]: row["content_sha256"] for row in with_content(variant)}
+
+    def is_told_apart(first: str, second: str) -> bool:
+        return (
+            first in shas
+            and second in shas
+            and reviews.is_rejected(variant.variant_id, shas[first], shas[second])
+        )
+
+    return is_told_apart
+
+
+def with_content(variant: JudgedVariant) -> list[Row]:
+    """The rows of a variant's images that could be fetched."""
+    return [row for row in variant.images if row["content_sha256"]]
+
+
+def _set_apart(variant: JudgedVariant, reviews: Reviews) -> Iterator[Row]:
+    is_told_apart = find_told_apart(variant, reviews)
+    first_of: dict[str, str] = {}  # two files of equal bytes stay one picture
+    for row in variant.images:
+        if row["role"] == Role.DUPLICATE and is_told_apart(row["image_id"], row["base_image_id"]):
+            own = first_of.setdefault(row["content_sha256"], row["image_id"])
+            yield row | {"role": Role.BASE, "base_image_id": own}
+        else:
+            yield row
