@@ -54,6 +54,7 @@ def test_question_says_what_until_when_and_which_words(proposed: World) -> None:
     assert f"`{WORDS}`" in question.page
     assert "as agreed" in question.page
     assert question.decide_by - read_removal(proposed.store, REMOVAL).proposed_at == timedelta(7)
+    assert question.time_left() == timedelta(seconds=1)  # it is long past
     assert question.decide_by - MORNING < timedelta(days=7, hours=1)
 
 
