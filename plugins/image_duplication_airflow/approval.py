@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
@@ -87,7 +86,6 @@ class RemovalApproval(HITLOperator):
             return self._ask(context, run, refusal=str(refusal))
 
     def _ask(self, context: Any, run: RemovalRun, *, refusal: str = "") -> str:
-        from image_duplication.store.leases import now_in_utc  # noqa: PLC0415
         from image_duplication_airflow import removal_answers  # noqa: PLC0415
 
         question = removal_answers.find_question(run)
@@ -95,7 +93,7 @@ class RemovalApproval(HITLOperator):
             return str(question)
         self.subject, self.body = question.subject, question.page
         # Whoever clears the task, or answers amiss, does not buy more time.
-        self.response_timeout = max(question.decide_by - now_in_utc(), timedelta(seconds=1))
+        self.response_timeout = question.time_left()
         page = page_of(self.dag_id, context["run_id"])
         link = f"{page.link}/tasks/{self.task_id}/required_actions"
         send_alert(

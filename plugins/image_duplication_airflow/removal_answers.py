@@ -31,6 +31,10 @@ class Question:
     page: str
     decide_by: datetime
 
+    def time_left(self) -> timedelta:
+        """How long a person may still take: at least a second."""
+        return max(self.decide_by - now_in_utc(), timedelta(seconds=1))
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -15,6 +15,12 @@ import sqlalchemy as sa
 from demo.airflow_home import PROJECT, make_airflow_home
 from demo.catalogue import Catalogue, fill_database
 from demo.run import FETCHING
+from image_duplication.settings import load_settings
+from image_duplication.storage import Storage
+from image_duplication.store.database import Store
+from tests.catalogues import SourceDatabase
+from tests.judged_rows import judged_variant
+from tests.removal.worlds import World
 
 
 @pytest.fixture(scope="session")
@@ -77,3 +83,20 @@ def fill_sqlite(path: Path, catalogue: Catalogue) -> str:
     fill_database(engine, catalogue)
     engine.dispose()
     return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def world(
+    airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    """Category 7 with one variant of two findings, published where the DAGs look."""
+    url = f"sqlite:///{tmp_path / 'source.db'}"
+    database = SourceDatabase(url, url)
+    database.create_tables()
+    point_at(monkeypatch, tmp_path, url, "http://127.0.0.1:1")
+    monkeypatch.setenv("AIRFLOW_CONN_GEM_STAGING_WRITER", url)
+    monkeypatch.setenv("IMAGE_DUPLICATION__REMOVAL__ASK_HOSTS", "false")
+    with Store("image_duplication_store", f"sqlite:///{tmp_path}/data/store/store.db") as store:
+        made = World(Storage(str(tmp_path / "data")), load_settings(), store, database, url)
+        made.start(judged_variant("1", [["a", "b"], ["c", "d"]]))
+        yield made

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,33 +12,10 @@ from demo.airflow_home import PROJECT
 from image_duplication import layout
 from image_duplication.errors import ConfigurationError
 from image_duplication.records import DecisionOrigin, DecisionVerdict
-from image_duplication.settings import load_settings
-from image_duplication.storage import Storage
-from image_duplication.store.database import Store
 from image_duplication.store.decisions import Decision, read_current
-from tests.airflow.conftest import point_at
-from tests.catalogues import SourceDatabase
-from tests.judged_rows import judged_variant
 from tests.removal.worlds import World
 
 STARTER = "dag_test"  # whom Airflow names when a run is tested in one process
-
-
-@pytest.fixture
-def world(
-    airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[World]:
-    """A category with two findings, published where the DAGs look."""
-    url = f"sqlite:///{tmp_path / 'source.db'}"
-    database = SourceDatabase(url, url)
-    database.create_tables()
-    point_at(monkeypatch, tmp_path, url, "http://127.0.0.1:1")
-    monkeypatch.setenv("AIRFLOW_CONN_GEM_STAGING_WRITER", url)
-    monkeypatch.setenv("IMAGE_DUPLICATION__REMOVAL__ASK_HOSTS", "false")
-    with Store("image_duplication_store", f"sqlite:///{tmp_path}/data/store/store.db") as store:
-        made = World(Storage(str(tmp_path / "data")), load_settings(), store, database, url)
-        made.start(judged_variant("1", [["a", "b"], ["c", "d"]]))
-        yield made
 
 
 def run(dag_id: str, **conf: Any) -> Any:

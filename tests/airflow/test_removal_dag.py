@@ -128,7 +128,8 @@ class Scene:
                 STEP_TIMEOUT_S,
                 f"the answer to run {run_id} is not taken",
             )
-            if self.tasks(run_id)[APPROVAL]["try_number"] == tries:
+            task = self.tasks(run_id)[APPROVAL]
+            if task["state"] == "success" or task["try_number"] == tries:
                 return
 
     def wait_for_end(self, run_id: str) -> dict[str, str]:

@@ -52,6 +52,11 @@ def test_every_task_that_works_has_a_timeout_and_decides_retries_by_the_error_tr
     assert all(task.retry_policy is RETRY_POLICY for task in removal_dag.tasks)
 
 
+def test_task_that_asks_hosts_shares_the_pool_of_downloads(removal_dag: Any) -> None:
+    pools = {task.task_id for task in removal_dag.tasks if task.pool == "image_downloads"}
+    assert pools == {"apply_removal"}
+
+
 def test_run_that_fails_is_told_of(removal_dag: Any) -> None:
     from image_duplication_airflow.alerting import tell_of_failed_run
 

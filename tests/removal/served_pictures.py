@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def serve_variant(
 def serve_picture(folder: Path, base_url: str, row: Row) -> Row:
     """A judged row as of the picture that is put into the folder for it."""
     name = picture_name(row["variant_id"], row["image_id"])
-    content = encode(draw_picture(int.from_bytes(name.encode(), "big") % 2**32))
+    content = encode(draw_picture(zlib.crc32(name.encode())))
     (folder / name).write_bytes(content)
     return {
         **row,

@@ -16,14 +16,16 @@ from demo.image_server import (
     write_behaviours,
 )
 from image_duplication.errors import DownloadShareError
+from image_duplication.records import RemovalKind
 from image_duplication.removal.contents import ListedPicture, read_pictures
 from image_duplication.removal.inquiry import HostInquiry
+from image_duplication.store.notices import record_notices
 from image_duplication.tables import Row
 from tests.airflow.receivers import wait_until
 from tests.fetching.fetching_all import quick_settings
 from tests.judged_rows import draw_picture, encode
 from tests.removal.served_pictures import picture_name, serve_variant
-from tests.removal.worlds import World, skipped
+from tests.removal.worlds import DAY, MORNING, World, skipped
 
 VARIANTS = ("1", "2", "3")
 
@@ -194,3 +196,23 @@ def test_last_attempt_does_not_give_up_a_removal_for_an_outage(
     assert len(world.active()) == 9
     behave(served, server, status=503)
     assert world.apply(find_changed=asking.find_changed).applied == 3
+
+
+def test_variant_is_asked_for_all_its_pictures_and_one_that_was_replaced_stops_it(
+    sqlite_world: World, served: Path, server: RunningImageServer
+) -> None:
+    sqlite_world.allow(max_share=1)
+    sqlite_world.start(
+        *(serve_variant(served, server.base_url, v, [["a", "b"], ["c"]], 7) for v in VARIANTS)
+    )
+    record_notices(
+        sqlite_world.store, 7, [(v, "seller-1") for v in VARIANTS], noticed_at=MORNING - 15 * DAY
+    )
+    sqlite_world.propose(kind=RemovalKind.VARIANTS)
+    sqlite_world.approve()
+    (served / picture_name("2", "c")).write_bytes(encode(draw_picture(4711)))
+    outcome = sqlite_world.apply(find_changed=inquiry(sqlite_world).find_changed)
+
+    assert (outcome.applied, skipped(outcome)) == (2, {"content_changed": 1})
+    assert sqlite_world.active_variants() == {"2"}
+    assert len(answers_of(server)) == 9
