@@ -24,7 +24,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: help setup mariadb demo airflow test test-long check format accuracy benchmark \
+.PHONY: help setup mariadb browser demo airflow test test-long check format accuracy benchmark \
 	benchmark-units lock clean
 
 help: ## List the commands
@@ -38,8 +38,8 @@ $(READY): requirements.txt requirements-dev.txt setup/virtual-environment.sh \
 	@setup/virtual-environment.sh "$(PYTHON)" "$(VENV)"
 	@touch $@
 
-mariadb:
-	@setup/system-packages.sh mariadb
+mariadb browser:
+	@setup/system-packages.sh $@
 
 demo: $(if $(filter mysql,$(SOURCE)),mariadb) $(READY) ## Find the planted duplicates of the demo catalogue; SOURCE=mysql reads it from MariaDB
 	@$(PY) -m demo run --source $(SOURCE)
@@ -50,7 +50,7 @@ airflow: $(READY) ## Start Airflow with its web interface on the demo catalogue
 test: mariadb $(READY) ## Run the tests, but for the long ones
 	@$(PY) -m pytest -m "not long" $(ARGS)
 
-test-long: mariadb $(READY) ## Run the tests that take more than a minute each
+test-long: mariadb browser $(READY) ## Run the tests that take more than a minute each
 	@$(PY) -m pytest -m long --timeout 1800 $(ARGS)
 
 check: $(READY) ## Check format, lint and strict types

@@ -4,6 +4,7 @@
 #   setup/system-packages.sh build PYTHON   what the virtual environment needs (mysqlclient has no
 #                                           wheels and is compiled)
 #   setup/system-packages.sh mariadb        a MariaDB server that the demo and the tests can start
+#   setup/system-packages.sh browser        Chromium, in which a test fills in a form of Airflow
 #
 # What matters is whether a program or header is there, not which package brought it. When
 # something is missing on Debian or Ubuntu, its package is installed by root or through a sudo that
@@ -103,7 +104,8 @@ check_missing() {
     case $1 in
     build) add_missing_build_packages "${2:?which Python}" ;;
     mariadb) add_missing_mariadb_packages ;;
-    *) stop "expected 'build PYTHON' or 'mariadb', received '$1'" ;;
+    browser) command -v chromium >/dev/null || missing+=(chromium) ;;
+    *) stop "expected 'build PYTHON', 'mariadb' or 'browser', received '$1'" ;;
     esac
 }
 
