@@ -24,7 +24,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: help setup mariadb cluster demo airflow test test-long test-cluster check format docs \
+.PHONY: help setup mariadb browser cluster demo airflow test test-long test-cluster check format docs \
 	accuracy benchmark benchmark-units lock clean
 
 help: ## List the commands
@@ -38,7 +38,7 @@ $(READY): requirements.txt requirements-dev.txt setup/virtual-environment.sh \
 	@setup/virtual-environment.sh "$(PYTHON)" "$(VENV)"
 	@touch $@
 
-mariadb cluster:
+mariadb browser cluster:
 	@setup/system-packages.sh $@
 
 demo: $(if $(filter mysql,$(SOURCE)),mariadb) $(READY) ## Find the planted duplicates of the demo catalogue; SOURCE=mysql reads it from MariaDB
@@ -50,7 +50,7 @@ airflow: $(READY) ## Start Airflow with its web interface on the demo catalogue
 test: mariadb $(READY) ## Run the tests, but for the long ones
 	@$(PY) -m pytest -m "not long and not cluster" $(ARGS)
 
-test-long: mariadb $(READY) ## Run the tests that take more than a minute each
+test-long: mariadb browser $(READY) ## Run the tests that take more than a minute each
 	@$(PY) -m pytest -m long --timeout 1800 $(ARGS)
 
 test-cluster: mariadb cluster $(READY) ## Run the DAG on two workers that share only the network, and lose one half-way

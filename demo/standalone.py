@@ -32,12 +32,16 @@ _READY_TIMEOUT_S = 180
 
 @dataclass(frozen=True, slots=True)
 class StandaloneAirflow:
-    """A running Airflow: where its interface is, who may log in, where its results go."""
+    """A running Airflow: where its interface is, who may log in, where its results go.
+
+    `environment` is what its commands need.
+    """
 
     address: str
     user: str
     password: str
     data: Path
+    environment: dict[str, str]
 
 
 def run_airflow(source: str, port: int, console: Console) -> None:
@@ -115,7 +119,7 @@ def running_standalone(
     ):
         raise DemoFailedError(f"Airflow could not be prepared; see {log}")
     with _standalone(home, address, log):
-        yield StandaloneAirflow(address, _USER, password, home.data)
+        yield StandaloneAirflow(address, _USER, password, home.data, home.environment)
 
 
 @contextlib.contextmanager

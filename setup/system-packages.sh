@@ -4,6 +4,7 @@
 #   setup/system-packages.sh build PYTHON   what the virtual environment needs (mysqlclient has no
 #                                           wheels and is compiled)
 #   setup/system-packages.sh mariadb        a MariaDB server that the demo and the tests can start
+#   setup/system-packages.sh browser        Chromium, in which a test fills in a form of Airflow
 #   setup/system-packages.sh cluster        PostgreSQL and Redis servers for the test of many machines
 #
 # What matters is whether a program or header is there, not which package brought it. When
@@ -127,8 +128,9 @@ check_missing() {
     case $1 in
     build) add_missing_build_packages "${2:?which Python}" ;;
     mariadb) add_missing_mariadb_packages ;;
+    browser) command -v chromium >/dev/null || missing+=(chromium) ;;
     cluster) add_missing_cluster_packages ;;
-    *) stop "expected 'build PYTHON', 'mariadb' or 'cluster', received '$1'" ;;
+    *) stop "expected 'build PYTHON', 'mariadb', 'browser' or 'cluster', received '$1'" ;;
     esac
 }
 

@@ -11,17 +11,16 @@ from airflow.sdk import Param
 from image_duplication.errors import ConfigurationError
 from image_duplication.records import Engine, Scope, Selection
 from image_duplication.settings import Settings, load_settings
+from image_duplication_airflow.category_choice import CATEGORY_IDS, read_category_ids
 
 # Null means the value of the settings, which are not read when the DAG file is parsed.
 PARAMS = {
     "category_ids": Param(
         None,
-        type=["null", "array"],
-        items={"type": "integer", "minimum": 1},
-        uniqueItems=True,
+        **CATEGORY_IDS,
         title="Categories",
-        description="Category ids, e.g. [1234, 5678]. Empty: those of the categories file, "
-        "or all that the database has.",
+        description="Category ids, one a line. Empty: those of the categories file, or all that "
+        "the database has.",
     ),
     "scope": Param(
         Scope.CHANGED.value,
@@ -121,11 +120,10 @@ def read_choices(params: Mapping[str, Any]) -> RunChoices:
         for part in path[:-1]:
             section = section.setdefault(part, {})
         section[path[-1]] = params[name]
-    chosen = params.get("category_ids")
     return RunChoices(
         settings=load_settings(overrides),
         selection=Selection(
-            category_ids=tuple(chosen) if chosen else None,
+            category_ids=read_category_ids(params.get("category_ids")),
             scope=Scope(params.get("scope", Scope.CHANGED)),
         ),
         plan_only=bool(params.get("plan_only", False)),

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow.sdk import get_current_context
 
+from image_duplication.errors import ConfigurationError
 from image_duplication.plans import Plan, lead_run_id, read_plan, read_unit
 from image_duplication.records import Interval, Selection, StageReport
 from image_duplication.storage import Storage
@@ -53,16 +54,28 @@ def current_run() -> Run:
         choices=choices,
         storage=Storage(choices.settings.storage_root),
         is_last_attempt=task_instance.try_number > task_instance.max_tries,
-        backfilled=_find_backfilled(context["dag_run"]),
+        backfilled=find_backfilled(context["dag_run"]),
     )
 
 
-def _find_backfilled(dag_run: Any) -> Interval | None:
-    """The interval of a backfill's run; a scheduled run's own narrows nothing."""
+def find_backfilled(dag_run: Any) -> Interval | None:
+    """The interval of a backfill's run; a scheduled run's own narrows nothing.
+
+    Raises ConfigurationError when a backfill carries no parameters. Airflow 3.3's form sends them
+    only with a box ticked whose label speaks of existing runs: without it, whoever filled in a few
+    categories would get all of them.
+    """
     start: datetime | None = dag_run.data_interval_start
     end: datetime | None = dag_run.data_interval_end
     if dag_run.run_type != _BACKFILL or start is None or end is None:
         return None
+    if not dag_run.conf:
+        raise ConfigurationError(
+            "this backfill carries no run parameters; expected at least one, e.g. "
+            '{"category_ids": [1234]}, or {"category_ids": null} for all categories. In the form '
+            "of Airflow's interface, tick 'Override parameters on existing runs': without it the "
+            "form does not send them"
+        )
     return start, end
 
 

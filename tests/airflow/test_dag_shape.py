@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -172,6 +173,12 @@ def test_every_parameter_has_a_title_and_a_description(dag: Any) -> None:
     [
         pytest.param({"category_ids": ["chairs"]}, "category_ids", id="category not an integer"),
         pytest.param({"category_ids": [0]}, "category_ids", id="category below 1"),
+        pytest.param({"category_ids": ["0"]}, "category_ids", id="category below 1 as text"),
+        pytest.param({"category_ids": [1.5]}, "category_ids", id="category not whole"),
+        pytest.param({"category_ids": ["12 "]}, "category_ids", id="category and a space"),
+        pytest.param({"category_ids": [True]}, "category_ids", id="category true"),
+        pytest.param({"category_ids": [None]}, "category_ids", id="category null"),
+        pytest.param({"category_ids": "12"}, "category_ids", id="no list of categories"),
         pytest.param({"scope": "all"}, "scope", id="unknown scope"),
         pytest.param({"engines": ["magic"]}, "engines", id="unknown engine"),
         pytest.param({"engines": []}, "engines", id="no engine"),
@@ -188,6 +195,45 @@ def test_bad_parameter_is_refused_by_name(dag: Any, conf: dict[str, Any], named:
     (name, value), *_ = conf.items()
     with pytest.raises(ParamValidationError, match=named):
         params[name] = value
+
+
+@pytest.mark.parametrize(
+    ("given", "chosen"),
+    [
+        pytest.param([21, 22], (21, 22), id="numbers"),
+        pytest.param(["21", "22"], (21, 22), id="lines of the form"),
+        pytest.param(["21", 21], (21,), id="one twice"),
+        pytest.param([], None, id="none"),
+        pytest.param(None, None, id="null"),
+    ],
+)
+def test_category_ids_may_be_numbers_or_the_lines_of_a_form(
+    dag: Any, given: list[Any] | None, chosen: tuple[int, ...] | None
+) -> None:
+    from image_duplication_airflow.params import read_choices
+
+    params = copy.deepcopy(dag.params)
+    params["category_ids"] = given
+    assert read_choices(params.dump()).selection.category_ids == chosen
+
+
+def test_backfill_without_parameters_is_refused_and_says_where_they_get_lost(
+    airflow_database: None,
+) -> None:
+    from types import SimpleNamespace
+
+    from image_duplication.errors import ConfigurationError
+    from image_duplication_airflow.runtime import find_backfilled
+
+    week = datetime(2026, 3, 7, 20, 30, tzinfo=UTC), datetime(2026, 3, 14, 20, 30, tzinfo=UTC)
+    of_week = {"data_interval_start": week[0], "data_interval_end": week[1]}
+    for conf in (None, {}):
+        backfill = SimpleNamespace(run_type="backfill", conf=conf, **of_week)
+        with pytest.raises(ConfigurationError, match="Override parameters on existing runs"):
+            find_backfilled(backfill)
+    for_all = SimpleNamespace(run_type="backfill", conf={"category_ids": None}, **of_week)
+    assert find_backfilled(for_all) == week
+    assert find_backfilled(SimpleNamespace(run_type="scheduled", conf={}, **of_week)) is None
 
 
 @pytest.mark.parametrize("engine", ["identical", "difpy", "perceptual", "aligned"])
