@@ -1,9 +1,10 @@
 """
-### Records what reviewers, and sellers' appeals, have decided about duplicates
+### Records what reviewers have decided about duplicates
 
 Reads a CSV file from the folder `decisions/` below the storage root and records its decisions in
 the SQL store, under the name of whoever starts the run. A confirmed finding may be proposed for
-removal by `image_duplicate_removal`; a rejected one never is.
+removal by `image_duplicate_removal`; a rejected one never is. What a seller appealed against is
+answered by `image_duplication_appeal` instead, which takes the notice back too.
 
 **The file** is a category's `<category_id>_duplicates.csv`, or some of its lines, or of several
 categories, with the further column `decision`: `confirmed`, `rejected`, `withdrawn` (an earlier
@@ -21,7 +22,6 @@ nothing twice, and overrules nothing that was decided since.
 | name | unit | default | meaning |
 |---|---|---|---|
 | `file_name` | | | the file's name in `decisions/` |
-| `origin` | | `review` | `review`, or `appeal`: a seller's appeal was settled |
 """
 
 from __future__ import annotations

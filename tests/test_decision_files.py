@@ -20,7 +20,7 @@ from image_duplication.store.decisions import Decision, Pair
 from tests.judged_rows import Unit, finish_unit, judged_variant, sha256, write_plan
 
 NOON = datetime(2026, 3, 10, 12)  # noqa: DTZ001 - the store keeps UTC without a zone
-SOURCE = DecisionSource(DecisionOrigin.APPEAL, "reviewer", NOON)
+SOURCE = DecisionSource("reviewer", NOON)
 VARIANT = "-1 कुर्सी"  # a spreadsheet would take it for a formula
 NAME = "week 9.csv"
 
@@ -74,13 +74,13 @@ def test_decisions_are_read_from_the_report_that_a_person_has_filled(
         Decision(
             pair("a", "b"),
             DecisionVerdict.REJECTED,
-            DecisionOrigin.APPEAL,
+            DecisionOrigin.REVIEW,
             "reviewer",
             NOON,
             "front, and back; of one चीज़",
         ),
         Decision(
-            pair("c", "d"), DecisionVerdict.CONFIRMED, DecisionOrigin.APPEAL, "reviewer", NOON
+            pair("c", "d"), DecisionVerdict.CONFIRMED, DecisionOrigin.REVIEW, "reviewer", NOON
         ),
     ]
 

@@ -28,9 +28,8 @@ VERDICTS = ", ".join(DecisionVerdict)
 
 @dataclass(frozen=True, slots=True)
 class DecisionSource:
-    """Whose decisions a file holds, and how they came about. The time is in UTC, without a zone."""
+    """Whose decisions a file holds, and since when. The time is in UTC, without a zone."""
 
-    origin: DecisionOrigin
     decided_by: str
     decided_at: datetime
 
@@ -107,7 +106,7 @@ def _read_decision(cells: Mapping[str, str], source: DecisionSource) -> Decision
             kinds,
         ),
         verdict=DecisionVerdict(verdict),
-        origin=source.origin,
+        origin=DecisionOrigin.REVIEW,
         decided_by=source.decided_by,
         decided_at=source.decided_at,
         note=cells.get(_NOTE, ""),

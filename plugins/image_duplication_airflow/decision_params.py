@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from airflow.sdk import Param
 
 from image_duplication.errors import ConfigurationError
-from image_duplication.records import DecisionOrigin
 
 _FILE_NAME = r"^\w[\w .-]*\.csv$"  # no folder: only what lies in `decisions/`
 
@@ -24,27 +22,11 @@ PARAMS = {
         description="A CSV file in the folder `decisions/` below the storage root, "
         "e.g. 1234_duplicates.csv.",
     ),
-    "origin": Param(
-        DecisionOrigin.REVIEW.value,
-        type="string",
-        enum=[origin.value for origin in DecisionOrigin],
-        title="Origin",
-        description="review: somebody has looked at the findings. appeal: a seller's appeal was "
-        "settled.",
-    ),
 }
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionChoices:
-    """The parameters, checked."""
-
-    file_name: str
-    origin: DecisionOrigin
-
-
-def read_choices(params: Mapping[str, Any]) -> DecisionChoices:
-    """The choices of a run. Raises ConfigurationError naming the parameter that is wrong."""
+def read_file_name(params: Mapping[str, Any]) -> str:
+    """The file of a run. Raises ConfigurationError naming the parameter that is wrong."""
     unknown = sorted(params.keys() - PARAMS.keys())
     if unknown:
         raise ConfigurationError(
@@ -56,4 +38,4 @@ def read_choices(params: Mapping[str, Any]) -> DecisionChoices:
             f"run parameter 'file_name' is {file_name!r}; expected the name of a .csv file, "
             "without a folder"
         )
-    return DecisionChoices(file_name, DecisionOrigin(params["origin"]))
+    return str(file_name)

@@ -14,7 +14,7 @@ from image_duplication.settings import load_settings
 from image_duplication.storage import Storage
 from image_duplication.store.decisions import record_unless_newer
 from image_duplication_airflow.connections import open_store
-from image_duplication_airflow.decision_params import read_choices
+from image_duplication_airflow.decision_params import read_file_name
 from image_duplication_airflow.starters import name_starter
 
 logger = logging.getLogger(__name__)
@@ -23,14 +23,13 @@ logger = logging.getLogger(__name__)
 def record_decisions() -> dict[str, int]:
     """Record the decisions of the run's file; counts by verdict, and how many were known."""
     context = get_current_context()
-    choices = read_choices(context["params"])
+    file_name = read_file_name(context["params"])
     dag_run: Any = context["dag_run"]
     settings = load_settings()
     decisions = read_decisions(
         Storage(settings.storage_root),
-        choices.file_name,
+        file_name,
         DecisionSource(
-            choices.origin,
             name_starter(dag_run),
             # The run's own time: repeated later, it must not overrule what was decided meanwhile.
             dag_run.run_after.astimezone(UTC).replace(tzinfo=None),
@@ -41,7 +40,7 @@ def record_decisions() -> dict[str, int]:
     counts = Counter(str(decision.verdict) for decision in recorded)
     logger.info(
         "%s: %d decisions, %d recorded %s; the others are known, or newer ones hold",
-        choices.file_name,
+        file_name,
         len(decisions),
         len(recorded),
         dict(counts),

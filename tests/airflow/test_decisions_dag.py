@@ -31,7 +31,7 @@ def run(dag_id: str, **conf: Any) -> Any:
 
 
 def decide(world: World, name: str, *verdicts: str) -> Any:
-    """Fill the category's report in, and have it recorded as an appeal; the run."""
+    """Fill the category's report in, and have it recorded; the run."""
     report = world.storage.read_bytes(layout.report(7, "duplicates")).decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(report, newline="")))
     sink = io.StringIO(newline="")
@@ -40,7 +40,7 @@ def decide(world: World, name: str, *verdicts: str) -> Any:
     for row, verdict in zip(rows, verdicts, strict=True):
         writer.writerow(row | {"decision": verdict, "note": "looked at"})
     world.storage.write_bytes(layout.decision_file(name), sink.getvalue().encode())
-    return run("image_duplicate_decisions", file_name=name, origin="appeal")
+    return run("image_duplicate_decisions", file_name=name)
 
 
 def holding(world: World) -> list[Decision]:
@@ -56,7 +56,7 @@ def test_confirmed_finding_of_a_file_is_what_a_dry_run_would_remove(world: World
         DecisionVerdict.REJECTED,
     )
     assert {one.decided_by for one in (confirmed, rejected)} == {STARTER}
-    assert {one.origin for one in (confirmed, rejected)} == {DecisionOrigin.APPEAL}
+    assert {one.origin for one in (confirmed, rejected)} == {DecisionOrigin.REVIEW}
     assert {one.note for one in (confirmed, rejected)} == {"looked at"}
 
     dry = run("image_duplicate_removal", category_ids=[7], run_id=None)
@@ -100,10 +100,10 @@ def test_file_with_a_wrong_line_fails_the_run_and_records_nothing(world: World) 
 def test_name_that_is_no_file_of_the_folder_is_refused(
     airflow_database: None, file_name: str | None
 ) -> None:
-    from image_duplication_airflow.decision_params import read_choices
+    from image_duplication_airflow.decision_params import read_file_name
 
     with pytest.raises(ConfigurationError, match="'file_name' is"):
-        read_choices({"file_name": file_name, "origin": "review"})
+        read_file_name({"file_name": file_name})
 
 
 def test_decisions_dag_is_documented_and_watched(airflow_database: None) -> None:

@@ -5,10 +5,6 @@ from __future__ import annotations
 import copy
 import csv
 import io
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +23,6 @@ from image_duplication.store.decisions import read_current
 from image_duplication.store.notices import read_open_notices
 from tests.airflow.conftest import point_at, run_dag
 from tests.airflow.small_catalogue import fill_small_catalogue
-from tests.airflow.test_dag_shape import PARSE
 from tests.catalogues import SourceDatabase
 from tests.judged_rows import judged_variant
 from tests.removal.worlds import World
@@ -54,21 +49,6 @@ def dags(airflow_database: None) -> dict[str, Any]:
 
 
 # Shape ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("dag_id", DAG_IDS)
-def test_dag_file_parses_quickly_and_touches_nothing(airflow_database: None, dag_id: str) -> None:
-    result = subprocess.run(
-        [sys.executable, "-c", PARSE, str(PROJECT / "dags" / f"{dag_id}.py")],
-        env=os.environ | {"PYTHONPATH": str(PROJECT / "plugins")},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=True,
-    )
-    cost = json.loads(result.stdout.splitlines()[-1])
-
-    assert (cost["heavy"], cost["touched"]) == ([], [])
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
