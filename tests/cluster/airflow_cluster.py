@@ -28,7 +28,6 @@ from demo.airflow_home import (
     make_airflow_home,
     write_password,
 )
-from demo.run import FETCHING
 from demo.server_process import (
     free_ports,
     start_process,
@@ -42,8 +41,10 @@ START_TIMEOUT_S = 300
 POOL_SLOTS = 4
 WORKERS = ("worker-1", "worker-2")
 WORKER_SLOTS = 2
-SECONDS_UNTIL_A_SILENT_TASK_IS_LOST = 60
-SECONDS_UNTIL_AN_UNSTARTED_TASK_IS_LOST = 120
+PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+SILENT_TASK_IS_LOST_AFTER_S = 60
+UNSTARTED_TASK_IS_LOST_AFTER_S = 120
+API_SECRET, JWT_SECRET = secrets.token_urlsafe(32), secrets.token_urlsafe(64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +99,54 @@ def running_cluster(
     """
     (port,) = free_ports(1)
     address = f"http://127.0.0.1:{port}"
-    common = {
+    machines = {
+        name: _make_machine(
+            folder / name,
+            source_uri=source_uri,
+            image_base=image_base,
+            settings=_deployment(port, records, broker) | dict(settings),
+        )
+        for name in ("main", *WORKERS)
+    }
+    password = write_password(machines["main"], USER)
+    _prepare(machines["main"], folder / "prepare.log")
+    with contextlib.ExitStack() as running:
+
+        def start(machine: str, log: str, *arguments: str) -> subprocess.Popen[bytes]:
+            home = machines[machine]
+            process = start_process(
+                [sys.executable, "-m", "airflow", *arguments],
+                folder / f"{log}.log",
+                folder=home.folder.parent,
+                environment=home.environment,
+            )
+            running.callback(_stop_with_children, process)
+            return process
+
+        parts = {part: start("main", part, part) for part in PARTS}
+        workers = {
+            name: start(name, name, "celery", "worker", "--celery-hostname", f"{name}@%h", "-s")
+            for name in WORKERS
+        }
+        api_server = parts["api-server"]
+        wait_until_ready(api_server, lambda: _is_healthy(address), START_TIMEOUT_S)
+        cluster = Cluster(address, _log_in(address, password), workers)
+        wait_until_ready(api_server, lambda: _knows_dag(cluster), START_TIMEOUT_S)
+        for name in WORKERS:
+            _wait_for_worker(workers[name], folder / f"{name}.log")
+        yield cluster
+
+
+def _deployment(port: int, records: str, broker: str) -> dict[str, str]:
+    """What all processes of this Airflow have in common; `port` is that of its API server."""
+    address = f"http://127.0.0.1:{port}"
+    return {
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": address,
         "AIRFLOW__API__WORKERS": "1",
-        "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(32),
-        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),
+        "AIRFLOW__API__SECRET_KEY": API_SECRET,
+        "AIRFLOW__API_AUTH__JWT_SECRET": JWT_SECRET,
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
         "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
         # Not more than the workers have slots: else tasks that only wait are taken for lost.
@@ -116,68 +158,40 @@ def running_cluster(
         # Longer than any task: one that is handed out again meanwhile would be started twice.
         "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "86400",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{records}",
-        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(
-            SECONDS_UNTIL_A_SILENT_TASK_IS_LOST
-        ),
-        "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": str(SECONDS_UNTIL_AN_UNSTARTED_TASK_IS_LOST),
-        **FETCHING,
-        **settings,
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(SILENT_TASK_IS_LOST_AFTER_S),
+        "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": str(UNSTARTED_TASK_IS_LOST_AFTER_S),
     }
 
-    def home_of(name: str) -> AirflowHome:
-        """One machine's folder, and the variables of what runs there."""
-        place = folder / name
-        (place / "tmp").mkdir(parents=True)
-        (place / "machine_name.py").write_text(f"def machine_name():\n    return {name!r}\n")
-        paths = [str(place), *filter(None, [os.environ.get("PYTHONPATH")])]
-        own = {
-            "TMPDIR": str(place / "tmp"),
-            "PYTHONPATH": os.pathsep.join(paths),
-            "AIRFLOW__CORE__HOSTNAME_CALLABLE": "machine_name.machine_name",
-        }
-        return make_airflow_home(
-            place / "airflow",
-            place / "data",
-            source_uri=source_uri,
-            image_base=image_base,
-            extra=common | own,
-        )
 
-    with contextlib.ExitStack() as running:
+def _make_machine(
+    place: Path, *, source_uri: str, image_base: str, settings: Mapping[str, str]
+) -> AirflowHome:
+    """A machine's folder, with its name, and the variables of what runs there."""
+    (place / "tmp").mkdir(parents=True)
+    (place / "machine_name.py").write_text(f"def machine_name():\n    return {place.name!r}\n")
+    paths = [str(place), *filter(None, [os.environ.get("PYTHONPATH")])]
+    own = {
+        "TMPDIR": str(place / "tmp"),
+        "PYTHONPATH": os.pathsep.join(paths),
+        "AIRFLOW__CORE__HOSTNAME_CALLABLE": "machine_name.machine_name",
+    }
+    return make_airflow_home(
+        place / "airflow",
+        place / "data",
+        source_uri=source_uri,
+        image_base=image_base,
+        extra=dict(settings) | own,
+    )
 
-        def start(home: AirflowHome, log_file: Path, *arguments: str) -> subprocess.Popen[bytes]:
-            process = start_process(
-                [sys.executable, "-m", "airflow", *arguments],
-                log_file,
-                folder=home.folder.parent,
-                environment=home.environment,
-            )
-            running.callback(_stop_with_children, process)
-            return process
 
-        main = home_of("main")
-        password = write_password(main, USER)
-        log = folder / "prepare.log"
-        assert main.airflow("db", "migrate", log=log) == 0, tail_of(log)
-        pool = ("pools", "set", DOWNLOAD_POOL, str(POOL_SLOTS), "Downloads share the rate per host")
-        assert main.airflow(*pool, log=log) == 0, tail_of(log)
+def _prepare(home: AirflowHome, log: Path) -> None:
+    pool = ("pools", "set", DOWNLOAD_POOL, str(POOL_SLOTS), "Downloads share the rate per host")
+    for command in (("db", "migrate"), pool):
+        assert home.airflow(*command, log=log) == 0, tail_of(log)
 
-        api_server = start(main, folder / "api-server.log", "api-server")
-        for part in ("scheduler", "dag-processor", "triggerer"):
-            start(main, folder / f"{part}.log", part)
-        workers = {}
-        for name in WORKERS:
-            hostname = ("--celery-hostname", f"{name}@%h", "--skip-serve-logs")
-            log = folder / f"{name}.log"
-            workers[name] = start(home_of(name), log, "celery", "worker", *hostname)
-        wait_until_ready(api_server, lambda: _is_healthy(address), START_TIMEOUT_S)
-        token = _log_in(address, password)
-        cluster = Cluster(address, token, workers)
-        wait_until_ready(api_server, lambda: _knows_dag(cluster), START_TIMEOUT_S)
-        for name, worker in workers.items():
-            log = folder / f"{name}.log"
-            wait_until_ready(worker, lambda: " ready." in log.read_text(), START_TIMEOUT_S)  # noqa: B023
-        yield cluster
+
+def _wait_for_worker(worker: subprocess.Popen[bytes], log: Path) -> None:
+    wait_until_ready(worker, lambda: " ready." in log.read_text(), START_TIMEOUT_S)
 
 
 def _stop_with_children(process: subprocess.Popen[bytes]) -> None:

@@ -20,7 +20,6 @@ from demo.airflow_home import DAG_ID, make_airflow_home
 from demo.image_server import RunningImageServer, running_image_server
 from demo.mariadb import MariaDbServer
 from demo.object_storage import BUCKET, private_object_storage
-from demo.run import FETCHING
 from demo.server_process import tail_of
 from image_duplication.plans import read_plan
 from image_duplication.storage import Storage
@@ -40,10 +39,18 @@ PARTS = 6
 RUN = "many_machines"
 RATE_PER_S = 8
 RUN_TIMEOUT_S = 900
-STATED = ("reports/category=", "extract/", "archive/", "findings/current/", "verdicts/current/")
+STATED = (
+    "reports/category=",
+    "extract/",
+    "archive/",
+    "images/current/",
+    "evidence/current/",
+    "findings/current/",
+    "verdicts/current/",
+)
 """Where the results are that do not tell of one run."""
 
-OF_ONE_RUN = {"run_id", "planned_at", "judged_at", "fetched_at", "source_as_of"}
+OF_ONE_RUN = {"run_id", "planned_at", "judged_at", "fetched_at", "source_as_of", "attempts"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,7 @@ def single_machine(folder: Path, source: MariaDbServer, images: RunningImageServ
         folder / "single" / "data",
         source_uri=source.airflow_uri(),
         image_base=images.base_url,
-        extra=FETCHING,
+        extra={},
     )
     for command in (("db", "migrate"), ("dags", "test", DAG_ID, "--conf", json.dumps(CONF))):
         assert home.airflow(*command, log=log, timeout_s=RUN_TIMEOUT_S) == 0, tail_of(log)
