@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -88,7 +89,21 @@ def test_names_of_others_are_shown_as_plain_text(world: World) -> None:
     world.propose()
 
     row = next(line for line in page_of(world).splitlines() if line.startswith("| 7 "))
-    assert r"7 Chairs \| \[wide\]\(http\:\/\/evil\.example\) **!**" in row
+    assert "7 Chairs \\| \\[wide\\]\\(http\\:\u2060\\/\\/evil\\.example\\) **!**" in row
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["HTTPS://evil.example/x", "http://evil.example", "WWW.evil.example", "a@evil.example"],
+)
+def test_address_in_a_name_becomes_no_link(world: World, address: str) -> None:
+    world.propose()
+    page = page_of(world, note=f"see {address} first")
+    # As Airflow's page does, which uses remark-gfm: escapes away first, then links.
+    shown = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", page)
+
+    assert re.search(r"evil\.example", shown)
+    assert not re.search(r"(?i)(https?://|www(?=\.))[-.\w]+|[-.\w+]+@[-\w]+(\.[-\w]+)+", shown)
 
 
 def test_page_of_many_categories_shows_the_largest_shares(world: World) -> None:

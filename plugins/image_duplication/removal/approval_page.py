@@ -18,6 +18,9 @@ from image_duplication.tables import SHORT_VARIANTS, Row, read_rows
 _CATEGORIES_SHOWN = 50
 _VARIANTS_SHOWN = 20
 _MARKUP = re.compile(r"([!-/:-@\[-`{-~])")  # ASCII punctuation, each of which Markdown can escape
+# Airflow's page makes links of addresses after it has taken the escapes away.
+_LINKED = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)", re.IGNORECASE)
+_WORD_JOINER = "\u2060"  # seen by nobody
 
 
 def render_subject(proposal: Proposal) -> str:
@@ -147,8 +150,8 @@ def _locate(storage: Storage, key: str) -> str:
 
 
 def _as_text(name: str) -> str:
-    """A name in one line, every character of it shown as it is."""
-    return _MARKUP.sub(r"\\\1", " ".join(name.split()))
+    """A name in one line, every character of it shown as it is, and no part of it a link."""
+    return _MARKUP.sub(r"\\\1", _LINKED.sub(_WORD_JOINER, " ".join(name.split())))
 
 
 def _as_time(moment: datetime) -> str:
