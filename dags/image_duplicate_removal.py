@@ -21,9 +21,10 @@ variants: those that are still short `removal.notice_days` after the notice to t
 the page asks for. An answer that does not suffice changes nothing: the alert and the log say why,
 and the page asks again. Rejected, or nobody in time: the run ends, nothing is applied.
 
-**What is checked.** Of both pictures of a row their hosts are asked whether they changed. Then,
-under a lock, in the transaction that changes the row: it and its keeper are active and as they were
-judged, the decision still holds. A row that differs is skipped with a reason, the others go on.
+**What is checked.** A batch at a time, the hosts are asked whether both pictures of a row changed,
+and the store whether the decision still holds; of a variant, whether it is still short. Then, under
+a lock, in the transaction that changes the row: it and its keeper are active and as they were
+judged. A row that differs is skipped with a reason, the others go on.
 
 **Alerts.** A removal that waits for approval, an answer that was not accepted and a run that failed
 go through the connections `image_duplication_alerts_email`, `…_slack` and `…_webhook`.

@@ -209,6 +209,7 @@ class SkipReason(StrEnum):
     IMAGES_CHANGED = "images_changed"  # of a variant, since it was judged
     DECISION_CHANGED = "decision_changed"  # rejected or withdrawn since the proposal
     NOTICE_SETTLED = "notice_settled"  # since the proposal
+    NOT_SHORT = "not_short"  # of a variant, by what was judged or decided since the proposal
     IN_ANOTHER_REMOVAL = "in_another_removal"  # which was broken off at this row
     # a restore
     NOT_REMOVED = "not_removed"  # the removal was broken off before this row

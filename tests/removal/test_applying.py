@@ -288,6 +288,22 @@ def test_decision_that_changed_after_the_approval_stops_the_row(
     assert world.active() == KEPT | {("3", "b")}
 
 
+def test_decision_that_changes_while_the_removal_is_at_work_stops_the_row(
+    sqlite_world: World,
+) -> None:
+    start_five(sqlite_world)
+    asked: list[str] = []
+
+    def find_changed(pictures: Set[ListedPicture]) -> Set[ListedPicture]:
+        asked.extend(picture.variant_id for picture in pictures)
+        if "5" in asked:  # the last batch
+            sqlite_world.decide(DecisionVerdict.REJECTED, [("5", "a", "b")])
+        return set()
+
+    assert skipped(sqlite_world.apply(find_changed=find_changed)) == {"decision_changed": 1}
+    assert sqlite_world.active() == KEPT | {("5", "b")}
+
+
 def test_second_confirmation_stops_nothing(sqlite_world: World) -> None:
     start_five(sqlite_world)
     sqlite_world.confirm_all()

@@ -218,3 +218,35 @@ def test_images_and_variants_with_equal_keys_do_not_hold_each_other(world: World
     assert world.apply(other).applied == 1
 
     assert world.restore(other).restored == 1
+
+
+def test_variant_whose_duplicates_were_rejected_after_the_approval_is_skipped(
+    sqlite_world: World,
+) -> None:
+    start(sqlite_world, {"1", "2"})
+    propose(sqlite_world)
+    sqlite_world.approve()
+    sqlite_world.decide(DecisionVerdict.REJECTED)
+
+    assert skipped(sqlite_world.apply()) == {"not_short": 1}
+    assert sqlite_world.active_variants() == ALL - {"2"}
+
+
+def test_variant_that_was_judged_compliant_after_the_approval_is_skipped(
+    sqlite_world: World,
+) -> None:
+    start(sqlite_world, {"1", "2"})
+    propose(sqlite_world)
+    sqlite_world.approve()
+    # The same rows, as another threshold judges them.
+    sqlite_world.publish(
+        [
+            judged_variant("1", [["a"], ["b"], ["c"]]),
+            judged_variant("2", [["a"]]),
+            judged_variant("3", [["a"], ["b"], ["c"]]),
+            judged_variant("4", []),
+        ]
+    )
+
+    assert skipped(sqlite_world.apply()) == {"not_short": 1}
+    assert sqlite_world.active_variants() == ALL - {"2"}

@@ -5,11 +5,10 @@ How the source and the store stay in step is explained in docs/decisions/0023.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import logging
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -41,6 +40,7 @@ from image_duplication.removal.contents import (
 from image_duplication.removal.manifest import SCHEMAS, check_manifest, read_proposal
 from image_duplication.removal.outcome import RemovalOutcome, RowCounts, sum_up
 from image_duplication.removal.proposing import is_above
+from image_duplication.removal.reviewed_verdicts import find_short_variants
 from image_duplication.removal.source_records import (
     DEACTIVATE,
     read_images,
@@ -91,7 +91,6 @@ class _Work:
     find_changed: FindChanged | None
     is_dry: bool
     now: Callable[[], datetime]
-    find_withdrawal: Callable[[Row], SkipReason | None]
 
 
 def apply_removal(
@@ -126,8 +125,7 @@ def apply_removal(
         if removal.state in _FINISHED:
             logger.info("removal %s: done before", removal_id)
             return sum_up(removal, count_rows(store, removal_id))
-    withdrawal = _find_withdrawals(store, removal.kind)
-    work = _Work(storage, settings, store, writer, removal, find_changed, is_dry, now, withdrawal)
+    work = _Work(storage, settings, store, writer, removal, find_changed, is_dry, now)
     counts = _apply_batches(work)
     if not is_dry:
         is_whole = all(state is RemovalRowState.APPLIED for _, state, _ in counts)
@@ -155,28 +153,6 @@ def _check_share(storage: Storage, settings: Settings, removal: Removal) -> None
                 f"category {category.category_id}; removal.max_share now allows {max_share}: "
                 "propose again"
             )
-
-
-def _find_withdrawals(store: Store, kind: RemovalKind) -> Callable[[Row], SkipReason | None]:
-    """Tells whether what a row was proposed for holds no longer in the store."""
-
-    @functools.lru_cache(maxsize=1)  # a manifest goes category by category
-    def read_reviews(category_id: int) -> Reviews:
-        return Reviews.of(read_current(store, category_id), allows_unreviewed_identical=True)
-
-    @functools.lru_cache(maxsize=1)
-    def read_notice_ids(category_id: int) -> frozenset[int]:
-        return frozenset(n.notice_id for n in read_open_notices(store, category_id).values())
-
-    def find_of_image(row: Row) -> SkipReason | None:
-        is_accepted = read_reviews(row["category_id"]).still_accepts(row)
-        return None if is_accepted else SkipReason.DECISION_CHANGED
-
-    def find_of_variant(row: Row) -> SkipReason | None:
-        is_open = row["notice_id"] in read_notice_ids(row["category_id"])
-        return None if is_open else SkipReason.NOTICE_SETTLED
-
-    return find_of_image if kind is RemovalKind.IMAGES else find_of_variant
 
 
 def _apply_batches(work: _Work) -> RowCounts:
@@ -209,14 +185,14 @@ def _apply_batch(work: _Work, batch: Batch) -> list[RemovalRow]:
         return list(_read_progress(work, batch).values())
     # Asked before anything is locked: an answer may take a while.
     changed = _find_changed(work, _list_pictures(work, batch))
-    withdrawn = {place: work.find_withdrawal(row) for place, row in batch.items()}
+    withdrawn = _find_withdrawals(work, batch)
     with work.writer.transaction(is_dry=work.is_dry) as transaction:
         check = _prepare_checks(work, transaction, batch, changed)
         # Only now that the rows are locked can no other try of the same removal change it.
         progress = _read_progress(work, batch)
         judged = {
             place: _judge(
-                place, row, check(row, _find_started(progress.get(place)), withdrawn[place])
+                place, row, check(row, _find_started(progress.get(place)), withdrawn.get(place))
             )
             for place, row in _find_waiting(batch, progress).items()
         }
@@ -273,6 +249,50 @@ def _find_changed(work: _Work, pictures: AbstractSet[ListedPicture]) -> Abstract
     if work.find_changed is None:
         return find_judged_otherwise(work.storage, pictures)
     return work.find_changed(pictures)
+
+
+def _find_withdrawals(work: _Work, batch: Batch) -> dict[int, SkipReason]:
+    """The rows of a batch, by their place, that rest on nothing any more, and why.
+
+    Read anew for each batch: people go on deciding while a removal is at work.
+    """
+    is_of_images = work.removal.kind is RemovalKind.IMAGES
+    find = _find_withdrawn_images if is_of_images else _find_withdrawn_variants
+    by_category: defaultdict[int, Batch] = defaultdict(dict)
+    for place, row in batch.items():
+        by_category[row["category_id"]][place] = row
+    return {
+        place: reason
+        for category_id, rows in by_category.items()
+        for place, reason in find(work, category_id, rows)
+    }
+
+
+def _find_withdrawn_images(
+    work: _Work, category_id: int, rows: Batch
+) -> Iterator[tuple[int, SkipReason]]:
+    reviews = _read_reviews(work, category_id)
+    for place, row in rows.items():
+        if not reviews.still_accepts(row):
+            yield place, SkipReason.DECISION_CHANGED
+
+
+def _find_withdrawn_variants(
+    work: _Work, category_id: int, rows: Batch
+) -> Iterator[tuple[int, SkipReason]]:
+    open_notices = {n.notice_id for n in read_open_notices(work.store, category_id).values()}
+    required = {row["variant_id"]: row["required"] for row in rows.values()}
+    reviews = _read_reviews(work, category_id)
+    short = find_short_variants(work.storage, category_id, required, reviews)
+    for place, row in rows.items():
+        if row["notice_id"] not in open_notices:
+            yield place, SkipReason.NOTICE_SETTLED
+        elif row["variant_id"] not in short:
+            yield place, SkipReason.NOT_SHORT
+
+
+def _read_reviews(work: _Work, category_id: int) -> Reviews:
+    return Reviews.of(read_current(work.store, category_id), allows_unreviewed_identical=True)
 
 
 def _prepare_checks(

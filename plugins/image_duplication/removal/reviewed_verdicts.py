@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 
-from image_duplication.records import Role
+import pyarrow as pa
+
+from image_duplication import layout
+from image_duplication.records import Role, Verdict
 from image_duplication.removal.category_states import JudgedVariant
 from image_duplication.removal.choosing import Reviews
-from image_duplication.tables import Row
+from image_duplication.storage import Storage
+from image_duplication.tables import JUDGED, Row, read_state_tables
 from image_duplication.verdicts import Judgement, judge_variant
 
 
 def judge_reviewed(variant: JudgedVariant, reviews: Reviews) -> Judgement:
     """A variant's verdict with each rejected duplicate counted as the picture of its own it is."""
     return judge_variant(list(_set_apart(variant, reviews)), required=variant.verdict["required"])
+
+
+def find_short_variants(
+    storage: Storage, category_id: int, required: Mapping[str, int], reviews: Reviews
+) -> frozenset[str]:
+    """Which variants, given with how many pictures each must show, still show too few.
+
+    As last judged and reviewed. A variant that the category's state no longer has is none of them.
+    """
+    key = layout.current("images", category_id)
+    if not storage.exists(key):
+        return frozenset()
+    images: defaultdict[str, list[Row]] = defaultdict(list)
+    for table in read_state_tables(storage, key, JUDGED, pa.array(required, pa.string())):
+        for row in table.to_pylist():
+            images[row["variant_id"]].append(row)
+    return frozenset(
+        variant_id
+        for variant_id, rows in images.items()
+        if judge_reviewed(
+            JudgedVariant(variant_id, {"required": required[variant_id]}, rows, []), reviews
+        ).verdict.startswith(Verdict.SHORT)
+    )
 
 
 def find_told_apart(variant: JudgedVariant, reviews: Reviews) -> Callable[[str, str], bool]:
