@@ -9,6 +9,7 @@ from typing import Any
 from airflow.sdk import Param
 
 from image_duplication.errors import ConfigurationError
+from image_duplication_airflow.known_params import refuse_unknown
 
 _LONGEST_ID = 255
 _LONGEST_NOTE = 4_000
@@ -69,11 +70,7 @@ class AppealChoices:
 
 def read_choices(params: Mapping[str, Any]) -> AppealChoices:
     """The choices of a run. Raises ConfigurationError naming the parameter that is wrong."""
-    unknown = sorted(params.keys() - PARAMS.keys())
-    if unknown:
-        raise ConfigurationError(
-            f"run parameter {unknown[0]!r} is not known; expected {', '.join(PARAMS)}"
-        )
+    refuse_unknown(params, PARAMS)
     # The form's defaults are empty, so that nobody decides by pressing a button.
     for name in ("category_id", "variant_id", "image_ids", "granted"):
         if params.get(name) in (None, ""):

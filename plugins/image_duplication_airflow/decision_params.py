@@ -9,6 +9,7 @@ from typing import Any
 from airflow.sdk import Param
 
 from image_duplication.errors import ConfigurationError
+from image_duplication_airflow.known_params import refuse_unknown
 
 _FILE_NAME = r"^\w[\w .-]*\.csv$"  # no folder: only what lies in `decisions/`
 
@@ -27,11 +28,7 @@ PARAMS = {
 
 def read_file_name(params: Mapping[str, Any]) -> str:
     """The file of a run. Raises ConfigurationError naming the parameter that is wrong."""
-    unknown = sorted(params.keys() - PARAMS.keys())
-    if unknown:
-        raise ConfigurationError(
-            f"run parameter {unknown[0]!r} is not known; expected {', '.join(PARAMS)}"
-        )
+    refuse_unknown(params, PARAMS)
     file_name = params["file_name"]
     if not re.fullmatch(_FILE_NAME.strip("^$"), file_name or ""):
         raise ConfigurationError(

@@ -17,6 +17,7 @@ from image_duplication.storage import Storage
 from image_duplication_airflow import appeal_params
 from image_duplication_airflow.connections import open_store
 from image_duplication_airflow.notice_params import NoticeChoices, read_choices
+from image_duplication_airflow.starters import name_starter
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +76,6 @@ def record_appeal() -> bool:
     """Record the answer to the appeal of the current run; whether a notice is withdrawn."""
     context = get_current_context()
     choices = appeal_params.read_choices(context["params"])
-    dag_run: Any = context["dag_run"]
-    settled_by = dag_run.triggering_user_name
-    if not settled_by:
-        raise ConfigurationError(
-            "Airflow does not say who has started this run; expected a user: start it in the "
-            "interface, or by the REST API"
-        )
     settings = load_settings()
     with open_store(settings) as store:
         return appeals.record_appeal(
@@ -91,7 +85,7 @@ def record_appeal() -> bool:
             variant_id=choices.variant_id,
             image_ids=choices.image_ids,
             is_granted=choices.is_granted,
-            settled_by=settled_by,
+            settled_by=name_starter(context["dag_run"]),
             note=choices.note,
         )
 

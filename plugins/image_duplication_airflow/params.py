@@ -8,10 +8,10 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from image_duplication.errors import ConfigurationError
 from image_duplication.records import Engine, Scope, Selection
 from image_duplication.settings import Settings, load_settings
 from image_duplication_airflow.category_choice import CATEGORY_IDS, read_category_ids
+from image_duplication_airflow.known_params import refuse_unknown
 
 # Null means the value of the settings, which are not read when the DAG file is parsed.
 PARAMS = {
@@ -107,11 +107,7 @@ class RunChoices:
 
 def read_choices(params: Mapping[str, Any]) -> RunChoices:
     """The choices of a run. Raises ConfigurationError naming the parameter that is wrong."""
-    unknown = sorted(params.keys() - PARAMS.keys())
-    if unknown:
-        raise ConfigurationError(
-            f"run parameter {unknown[0]!r} is not known; expected {', '.join(PARAMS)}"
-        )
+    refuse_unknown(params, PARAMS)
     overrides: dict[str, Any] = {}
     for name, path in _SETTING_OF_PARAM.items():
         if params.get(name) is None:

@@ -12,6 +12,8 @@ from airflow.sdk import Param
 
 from image_duplication.errors import ConfigurationError
 from image_duplication.settings import Settings, load_settings
+from image_duplication_airflow.category_choice import CATEGORY_IDS, read_category_ids
+from image_duplication_airflow.known_params import refuse_unknown
 
 _REMOVAL_ID = r"^[0-9a-f]{32}$"
 _LONGEST_NOTE = 1_000
@@ -36,12 +38,10 @@ PARAMS = {
     ),
     "category_ids": Param(
         None,
-        type=["null", "array"],
-        items={"type": "integer", "minimum": 1},
-        uniqueItems=True,
+        **CATEGORY_IDS,
         minItems=1,
         title="Categories",
-        description="Category ids, e.g. [1234, 5678]. Or give a run. Not for restore.",
+        description="Category ids, one a line. Or give a run. Not for restore.",
     ),
     "run_id": Param(
         None,
@@ -97,20 +97,15 @@ class RemovalChoices:
 
 def read_choices(params: Mapping[str, Any]) -> RemovalChoices:
     """The choices of a run. Raises ConfigurationError naming the parameter that is wrong."""
-    unknown = sorted(params.keys() - PARAMS.keys())
-    if unknown:
-        raise ConfigurationError(
-            f"run parameter {unknown[0]!r} is not known; expected {', '.join(PARAMS)}"
-        )
+    refuse_unknown(params, PARAMS)
     given = {name: params.get(name, param.value) for name, param in PARAMS.items()}
     mode = RemovalMode(given["mode"])
     _check_needed(mode, given)
     _check_needless(mode, given)
-    chosen = given["category_ids"]
     return RemovalChoices(
         settings=load_settings(),
         mode=mode,
-        category_ids=tuple(chosen) if chosen else None,
+        category_ids=read_category_ids(given["category_ids"]),
         run_id=given["run_id"],
         is_dry=bool(given["dry_run"]),
         allow_unreviewed_identical=given["allow_unreviewed_identical"],

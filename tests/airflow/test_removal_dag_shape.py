@@ -184,3 +184,13 @@ def test_answer_that_cannot_count_is_refused(
 
     with pytest.raises(RemovalRefusedError, match=named):
         read_answer(ANSWER | change)
+
+
+def test_category_ids_may_be_text_as_the_form_gives_them(removal_dag: Any) -> None:
+    from image_duplication_airflow.removal_params import read_choices
+
+    params = copy.deepcopy(removal_dag.params)
+    params["category_ids"] = ["7", "12"]
+    assert read_choices(params.dump()).category_ids == (7, 12)
+    # A stated type of the items makes Airflow's form an editor that garbles what is typed.
+    assert "type" not in params.get_param("category_ids").schema["items"]
