@@ -557,6 +557,19 @@ def test_unknown_files_are_reported_and_never_deleted(runs: World) -> None:
     assert [key for key in UNKNOWN if not runs.storage.exists(key)] == []
 
 
+@pytest.mark.parametrize("name", ["category=07", "category=²", "category=٧", "category="])
+def test_folder_that_looks_like_a_category_is_reported(replaced: World, name: str) -> None:
+    strays = [f"archive/{name}/x", f"verdicts/current/{name}/state.json"]
+    for key in strays:
+        replaced.storage.write_bytes(key, b"x")
+    plan = replaced.plan("m", DUE)
+
+    assert f"archive/{name}" in plan.unknown
+    assert counts(plan)["archived"] == 1  # of category 7, listed once
+    replaced.prune("m", DUE)
+    assert all(replaced.storage.exists(key) for key in strays)
+
+
 def test_state_reports_removals_and_store_stay_for_ever(replaced: World) -> None:
     propose_images(replaced)
     before = {key: content for key, content in replaced.contents().items() if is_kept(key)}

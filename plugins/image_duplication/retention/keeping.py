@@ -12,7 +12,7 @@ from image_duplication import layout
 from image_duplication.errors import MissingArtefactError, SchemaError
 from image_duplication.plans import Plan, lead_run_id
 from image_duplication.records import RetentionKind
-from image_duplication.retention.known_files import run_folder_of
+from image_duplication.retention.known_files import category_of, run_folder_of
 from image_duplication.settings import RetentionSettings
 from image_duplication.storage import Storage, StoredFile
 from image_duplication.store.database import Store
@@ -105,9 +105,9 @@ def _folders_behind_categories(storage: Storage) -> set[str]:
     """Of the runs that a category's state names: publishing an older run reads their plans."""
     folders = set()
     for name in storage.names("verdicts/current"):
-        category_id = name.removeprefix("category=")
-        if category_id.isdigit() and storage.exists(layout.category_state(int(category_id))):
-            key = layout.category_state(int(category_id))
+        category_id = category_of(name)
+        if category_id is not None and storage.exists(layout.category_state(category_id)):
+            key = layout.category_state(category_id)
             try:
                 folders.add(layout.run_folder(storage.read_json(key)["run_id"]))
             except (KeyError, TypeError, AttributeError) as error:

@@ -9,7 +9,8 @@ from image_duplication.records import RetentionKind
 
 _NAME = r"[a-z0-9][a-z0-9_-]*"
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_CATEGORY = r"category=\d+"
+_CATEGORY = r"category=[0-9]+"
+_CATEGORY_NAME = re.compile(r"category=(0|[1-9][0-9]*)")
 
 _PRUNABLE = {
     # Of files that are being written, as `storage` names them.
@@ -63,6 +64,12 @@ def find_kind(key: str) -> RetentionKind | None:
         if pattern.fullmatch(key):
             return kind
     return None
+
+
+def category_of(name: str) -> int | None:
+    """The category that a folder's name stands for; None for any that the layout never gives."""
+    found = _CATEGORY_NAME.fullmatch(name)
+    return int(found[1]) if found else None
 
 
 def is_kept(key: str) -> bool:

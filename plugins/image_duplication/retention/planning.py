@@ -14,7 +14,13 @@ from image_duplication.errors import CategoryTakenError, MissingArtefactError, S
 from image_duplication.records import RetentionKind
 from image_duplication.retention.archive import Archive
 from image_duplication.retention.keeping import IsActive, Keeping
-from image_duplication.retention.known_files import ROOTS, find_kind, is_kept, is_plan_record
+from image_duplication.retention.known_files import (
+    ROOTS,
+    category_of,
+    find_kind,
+    is_kept,
+    is_plan_record,
+)
 from image_duplication.settings import Settings
 from image_duplication.storage import Storage, StoredFile
 from image_duplication.store.database import Store
@@ -168,17 +174,16 @@ class _Survey:
     def add_unneeded(self, archive: Archive, owning: Owning) -> None:
         """The archived pictures that nothing needs."""
         for name in self.storage.names("archive"):
-            number = name.removeprefix("category=")
-            if name == number or not number.isdigit():
+            category_id = category_of(name)
+            if category_id is None:
                 self.report(f"archive/{name}")
                 continue
-            category_id = int(number)
             try:
                 with owning(category_id):
                     unneeded = archive.find_unneeded(category_id, self.report)
             except LEFT_ALONE as error:
                 logger.warning("category %s is left alone: %s", category_id, error)
-                self.plan.categories_left_alone[number] = str(error)
+                self.plan.categories_left_alone[str(category_id)] = str(error)
                 continue
             for file in unneeded:
                 self._add(RetentionKind.ARCHIVED, file, category_id)
