@@ -353,7 +353,7 @@ class RetentionSettings(_Section):
     archive_days: int = Field(180, ge=7)
     """Since the maintenance first saw that nothing refers to an archived picture."""
     removal_days: int = Field(365, ge=1)
-    """Since a removal was applied, for which the pictures that it names stay in the archive."""
+    """Since a removal was proposed or applied, for which its pictures stay in the archive."""
     history_days: int = Field(1_095, ge=30)
     """Since the findings and changes of a run, or the manifest of a deletion, were written."""
     part_days: int = Field(2, ge=1)

@@ -285,7 +285,7 @@ def test_picture_that_is_referred_to_again_counts_its_days_anew(replaced: World)
     assert counts(replaced.plan("m2", days_on(282)))["archived"] == 1
 
 
-def propose_images(world: World, *, keeper: str = "b1") -> None:
+def propose_images(world: World, *, proposed_at: datetime = NOW) -> None:
     """A removal that names the old picture."""
 
     def write(manifest: TableWriter) -> list[CategoryProposal]:
@@ -316,7 +316,7 @@ def propose_images(world: World, *, keeper: str = "b1") -> None:
         removal_id=REMOVAL,
         proposed_by="a person",
         max_share=1,
-        now=NOW.replace(tzinfo=None),
+        now=proposed_at.replace(tzinfo=None),
     )
 
 
@@ -429,6 +429,9 @@ def test_unreferenced_picture_stays_while_something_else_needs_it(
     [
         pytest.param(reject, id="rejected removal"),
         pytest.param(restore, id="restored removal"),
+        pytest.param(
+            lambda world: propose_images(world, proposed_at=ago(190)), id="dry run of long ago"
+        ),
         pytest.param(lambda world: apply_removal(world, ago(190)), id="removal of long ago"),
         pytest.param(lambda world: decide(world, DecisionVerdict.WITHDRAWN), id="withdrawn"),
     ],

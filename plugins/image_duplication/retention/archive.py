@@ -16,7 +16,7 @@ from image_duplication.records import RemovalKind, RemovalState, RetentionKind
 from image_duplication.removal.manifest import read_proposal
 from image_duplication.retention.keeping import RunFolder
 from image_duplication.retention.known_files import find_kind
-from image_duplication.settings import RetentionSettings
+from image_duplication.settings import Settings
 from image_duplication.storage import Storage, StoredFile
 from image_duplication.store.database import Store
 from image_duplication.store.decisions import read_current
@@ -42,19 +42,19 @@ class Archive:
     def __init__(
         self,
         storage: Storage,
-        settings: RetentionSettings,
+        settings: Settings,
         store: Store,
         *,
         kept_runs: tuple[RunFolder, ...],
         now: datetime,
     ) -> None:
         self._storage = storage
-        self._settings = settings
+        self._settings = settings.retention
         self._store = store
         self._kept_runs = kept_runs
         self._now = now
-        since = (now - timedelta(days=settings.removal_days)).astimezone(UTC).replace(tzinfo=None)
-        self._removals = tuple(r for r in read_removals(store) if _may_be_undone(r, since))
+        moment = now.astimezone(UTC).replace(tzinfo=None)
+        self._removals = tuple(r for r in read_removals(store) if _is_needed(r, settings, moment))
 
     def find_unneeded(self, category_id: int, report: Callable[[str], None]) -> list[StoredFile]:
         """The pictures of a category that may go; `report` takes the key of what is no picture.
@@ -150,9 +150,14 @@ class Archive:
             yield from _references(row, *columns)
 
 
-def _may_be_undone(removal: Removal, since: datetime) -> bool:
+def _is_needed(removal: Removal, settings: Settings, now: datetime) -> bool:
+    """Whether a removal may still be decided on, applied or undone."""
+    since = now - timedelta(days=settings.retention.removal_days)
     if removal.state in _APPLIED:
         return removal.applied_at is None or removal.applied_at >= since
+    if removal.state is RemovalState.PROPOSED:  # as a dry run stays for good
+        decidable_since = now - timedelta(days=settings.removal.approval_days)
+        return removal.proposed_at >= min(since, decidable_since)
     return removal.state not in _ENDED
 
 

@@ -117,7 +117,7 @@ def plan_retention(
         logger.info("run %s: keeping its manifest", run_id)
         return RetentionPlan.from_json(storage.read_json(record))
     keeping = Keeping(storage, settings.retention, store, is_active=is_active, now=now)
-    archive = Archive(storage, settings.retention, store, kept_runs=keeping.kept_runs, now=now)
+    archive = Archive(storage, settings, store, kept_runs=keeping.kept_runs, now=now)
     plan = RetentionPlan(
         run_id,
         now.isoformat(),

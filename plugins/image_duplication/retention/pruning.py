@@ -78,7 +78,7 @@ def prune_files(
     when there is no manifest.
     """
     keeping = Keeping(storage, settings.retention, store, is_active=is_active, now=now)
-    archive = Archive(storage, settings.retention, store, kept_runs=keeping.kept_runs, now=now)
+    archive = Archive(storage, settings, store, kept_runs=keeping.kept_runs, now=now)
     outcome = RetentionOutcome(run_id, {kind.value: FileCount() for kind in RetentionKind})
     rows = read_rows(storage, layout.retention_manifest(run_id), RETENTION_MANIFEST)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
