@@ -39,6 +39,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, task
 
+from image_duplication_airflow.alerting import tell_of_failed_run
 from image_duplication_airflow.retries import RETRIES, RETRY_DELAY, RETRY_POLICY
 
 SCHEDULE_VARIABLE = "IMAGE_DUPLICATION_MAINTENANCE_SCHEDULE"
@@ -50,6 +51,7 @@ with DAG(
     start_date=datetime(2024, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
+    on_failure_callback=tell_of_failed_run,
     params={
         "dry_run": Param(
             True,

@@ -99,6 +99,18 @@ def test_optional_variables_do_not_reach_the_containers_when_they_are_left_out()
     assert given["deploy"]["resources"]["limits"]["cpus"] == 8
 
 
+def test_every_variable_that_a_dag_file_reads_can_be_given() -> None:
+    passed = resolve_compose(ROOT, "--env-file", "/dev/null", **VALUES)["services"]["scheduler"]
+    sources = [*(ROOT / "dags").glob("*.py"), *(ROOT / "plugins").rglob("deadlines.py")]
+    read = {
+        name
+        for source in sources
+        for name in re.findall(r'_VARIABLE = "(\w+)"', source.read_text(encoding="utf-8"))
+    }
+    assert len(read) == 3
+    assert read <= passed["environment"].keys()
+
+
 def test_workers_can_be_scaled_by_their_number() -> None:
     services = resolve_compose(ROOT, "--env-file", "/dev/null", **VALUES, WORKERS="7")["services"]
     assert services["worker"]["deploy"]["replicas"] == 7

@@ -97,6 +97,14 @@ def test_package_is_not_hidden_by_the_dag_file_of_the_same_name(dag: Any) -> Non
     assert found == str(PROJECT / "plugins" / "image_duplication" / "__init__.py")
 
 
+def test_failure_of_every_dag_is_told(airflow_database: None) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    dags = DagBag(str(PROJECT / "dags")).dags
+    assert len(dags) == len(list((PROJECT / "dags").glob("*.py")))
+    assert [dag_id for dag_id, dag in dags.items() if not dag.has_on_failure_callback] == []
+
+
 def test_dag_id_is_its_file_name(dag: Any) -> None:
     assert dag.dag_id == "image_duplication"
     assert dag.fileloc.endswith("dags/image_duplication.py")
