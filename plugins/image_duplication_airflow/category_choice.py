@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from image_duplication.errors import ConfigurationError
+
 CATEGORY_IDS: dict[str, Any] = {
     "type": ["null", "array"],
     # A list whose items state another type than text is asked for in an editor of JSON, and Airflow
@@ -19,6 +21,15 @@ CATEGORY_IDS: dict[str, Any] = {
     "uniqueItems": True,
 }
 """JSON schema of the parameter, as keyword arguments of `Param`."""
+
+
+def check_one_chosen(category_ids: object, run_id: object) -> None:
+    """Raise ConfigurationError unless either categories or a run that published them are chosen."""
+    if bool(category_ids) == bool(run_id):
+        raise ConfigurationError(
+            f"run parameters 'category_ids' = {category_ids!r} and 'run_id' = {run_id!r}; "
+            "expected one of the two"
+        )
 
 
 def read_category_ids(chosen: Sequence[int | str] | None) -> tuple[int, ...] | None:

@@ -8,9 +8,12 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from image_duplication.errors import ConfigurationError
 from image_duplication.settings import Settings, load_settings
-from image_duplication_airflow.category_choice import CATEGORY_IDS, read_category_ids
+from image_duplication_airflow.category_choice import (
+    CATEGORY_IDS,
+    check_one_chosen,
+    read_category_ids,
+)
 from image_duplication_airflow.known_params import refuse_unknown
 
 PARAMS = {
@@ -52,11 +55,7 @@ def read_choices(params: Mapping[str, Any]) -> NoticeChoices:
     """The choices of a run. Raises ConfigurationError naming the parameter that is wrong."""
     refuse_unknown(params, PARAMS)
     given = {name: params.get(name, param.value) for name, param in PARAMS.items()}
-    if bool(given["category_ids"]) == bool(given["run_id"]):
-        raise ConfigurationError(
-            f"run parameters 'category_ids' = {given['category_ids']!r} and 'run_id' = "
-            f"{given['run_id']!r}; expected one of the two"
-        )
+    check_one_chosen(given["category_ids"], given["run_id"])
     return NoticeChoices(
         settings=load_settings(),
         category_ids=read_category_ids(given["category_ids"]),

@@ -12,7 +12,11 @@ from airflow.sdk import Param
 
 from image_duplication.errors import ConfigurationError
 from image_duplication.settings import Settings, load_settings
-from image_duplication_airflow.category_choice import CATEGORY_IDS, read_category_ids
+from image_duplication_airflow.category_choice import (
+    CATEGORY_IDS,
+    check_one_chosen,
+    read_category_ids,
+)
 from image_duplication_airflow.known_params import refuse_unknown
 
 _REMOVAL_ID = r"^[0-9a-f]{32}$"
@@ -116,11 +120,7 @@ def read_choices(params: Mapping[str, Any]) -> RemovalChoices:
 
 def _check_needed(mode: RemovalMode, given: Mapping[str, Any]) -> None:
     if mode is not RemovalMode.RESTORE:
-        if bool(given["category_ids"]) == bool(given["run_id"]):
-            raise ConfigurationError(
-                f"run parameters 'category_ids' = {given['category_ids']!r} and 'run_id' = "
-                f"{given['run_id']!r}; mode {mode.value!r} expects one of the two"
-            )
+        check_one_chosen(given["category_ids"], given["run_id"])
         return
     if not re.fullmatch(_REMOVAL_ID, given["removal_id"] or ""):
         raise ConfigurationError(

@@ -10,7 +10,6 @@ from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from image_duplication import layout
-from image_duplication.errors import RemovalRefusedError
 from image_duplication.records import RemovalState
 from image_duplication.removal import applying, restoring
 from image_duplication.removal.approval_page import render_page
@@ -123,10 +122,7 @@ def restore_removal(run: RemovalRun) -> dict[str, Any]:
 def _find_categories(run: RemovalRun) -> Sequence[int]:
     if run.choices.category_ids is not None:
         return run.choices.category_ids
-    found = categories_of_run(run.storage, run.choices.run_id or "")
-    if not found:
-        raise RemovalRefusedError(f"run {run.choices.run_id!r} has published no category")
-    return found
+    return categories_of_run(run.storage, run.choices.run_id or "")
 
 
 def _propose(run: RemovalRun, store: Store, category_ids: Sequence[int]) -> Proposal:

@@ -292,3 +292,11 @@ def test_unfinished_run_is_refused(world: World) -> None:
 
     with pytest.raises(RemovalRefusedError, match="'running' is not finished"):
         categories_of_run(world.storage, "running")
+
+
+def test_run_that_published_no_category_is_refused(world: World) -> None:
+    write_plan(world.storage, "empty", {})
+    world.storage.write_json(layout.run_summary("empty", "json"), {})
+
+    with pytest.raises(RemovalRefusedError, match="'empty' has published no category"):
+        categories_of_run(world.storage, "empty")

@@ -28,7 +28,7 @@ class JudgedVariant:
 def categories_of_run(storage: Storage, run_id: str) -> tuple[int, ...]:
     """The categories that a finished run, with its sibling runs, has published.
 
-    Raises RemovalRefusedError when one of the runs is not finished.
+    Raises RemovalRefusedError when one of the runs is not finished, or none has published any.
     """
     plans = [read_plan(storage, run_id)]
     plans += [read_plan(storage, sibling) for sibling in plans[0].sibling_run_ids]
@@ -43,6 +43,10 @@ def categories_of_run(storage: Storage, run_id: str) -> tuple[int, ...]:
     if len(published) < len(planned):
         logger.warning(
             "run %s: categories never published: %s", run_id, set(planned) - {*published}
+        )
+    if not published:
+        raise RemovalRefusedError(
+            f"run {run_id!r} has published no category; expected a run that has, or categories"
         )
     return tuple(published)
 
