@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -15,7 +15,7 @@ from image_duplication.records import RemovalState
 from image_duplication.removal.approval_page import render_page, render_subject
 from image_duplication.removal.manifest import read_proposal
 from image_duplication.store.leases import now_in_utc
-from image_duplication.store.removals import approve, read_removal, reject, time_out
+from image_duplication.store.removals import Removal, approve, read_removal, reject, time_out
 from image_duplication_airflow.approval import ANSWER_PARAMS, APPROVE, REJECT
 from image_duplication_airflow.connections import open_store
 from image_duplication_airflow.removal_runs import RemovalRun
@@ -38,10 +38,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a person said."""
+    """What a person said; `given_at` is in UTC without a zone."""
 
     is_approval: bool
     given_by: str
+    given_at: datetime
     note: str = ""
     confirmation: str | None = None
 
@@ -59,7 +60,7 @@ def find_question(run: RemovalRun) -> Question | RemovalState:
         logger.info("removal %s is %s, by %s", run.removal_id, removal.state, removal.decided_by)
         return removal.state
     proposal = read_proposal(run.storage, run.removal_id)
-    decide_by = removal.proposed_at + timedelta(days=run.choices.settings.removal.approval_days)
+    decide_by = _find_decide_by(run, removal)
     page = render_page(run.storage, proposal, note=run.choices.note, decide_by=decide_by)
     return Question(render_subject(proposal), page, decide_by)
 
@@ -75,6 +76,9 @@ def read_answer(event: Mapping[str, Any]) -> Answer:
     name = (event.get("responded_by_user") or {}).get("name")
     if not isinstance(name, str) or not name.strip():
         raise RemovalRefusedError("the answer names nobody; expected who has given it")
+    given_at = event.get("responded_at")
+    if not isinstance(given_at, datetime):
+        raise RemovalRefusedError(f"the answer is of {given_at!r}; expected when it was given")
     fields = event.get("params_input") or {}
     for field, value in fields.items():
         if field not in ANSWER_PARAMS or not isinstance(value, str | None):
@@ -85,6 +89,7 @@ def read_answer(event: Mapping[str, Any]) -> Answer:
     return Answer(
         is_approval=chosen == [APPROVE],
         given_by=name,
+        given_at=given_at.astimezone(UTC).replace(tzinfo=None),
         note=(fields.get("note") or "").strip(),
         confirmation=fields.get("confirmation") or None,
     )
@@ -93,10 +98,15 @@ def read_answer(event: Mapping[str, Any]) -> Answer:
 def record_answer(run: RemovalRun, answer: Answer) -> RemovalState:
     """Record a person's word in the store; the removal's state.
 
+    One that came too late is none: Airflow takes it until a scheduler has seen that time is over.
     Raises RemovalRefusedError or ConfigurationError when it does not suffice: nothing is recorded.
     """
     settings = run.choices.settings
     with open_store(settings) as store:
+        decide_by = _find_decide_by(run, read_removal(store, run.removal_id))
+        if answer.given_at > decide_by:
+            logger.warning("the answer came too late: %s, after %s", answer.given_at, decide_by)
+            return record_time_out(run)
         if answer.is_approval:
             removal = approve(
                 store,
@@ -117,6 +127,10 @@ def record_answer(run: RemovalRun, answer: Answer) -> RemovalState:
             )
     logger.info("removal %s: %s by %s", run.removal_id, removal.state, removal.decided_by)
     return removal.state
+
+
+def _find_decide_by(run: RemovalRun, removal: Removal) -> datetime:
+    return removal.proposed_at + timedelta(days=run.choices.settings.removal.approval_days)
 
 
 def record_time_out(run: RemovalRun) -> RemovalState:

@@ -10,7 +10,7 @@ import pytest
 from image_duplication.errors import ConfigurationError, RemovalRefusedError
 from image_duplication.records import RemovalState
 from image_duplication.store.removals import read_removal
-from tests.removal.worlds import MORNING, REMOVAL, World
+from tests.removal.worlds import DAY, MORNING, REMOVAL, World
 
 WORDS = "remove 2 of 4"
 
@@ -30,9 +30,11 @@ def run_of(world: World, **choices: Any) -> Any:
 
 
 def record(world: World, **answer: Any) -> RemovalState:
+    """Record an answer, of a day after the proposal."""
     from image_duplication_airflow.removal_answers import Answer, record_answer
 
-    given = {"is_approval": True, "given_by": "approver", "confirmation": WORDS} | answer
+    given = {"is_approval": True, "given_by": "approver", "confirmation": WORDS}
+    given |= {"given_at": MORNING + DAY} | answer
     return record_answer(run_of(world), Answer(**given))
 
 
@@ -64,6 +66,13 @@ def test_approval_is_recorded_with_who_and_why(proposed: World) -> None:
     removal = read_removal(proposed.store, REMOVAL)
     assert (removal.decided_by, removal.decision_note) == ("approver", "looked at")
     assert removal.typed_confirmation == WORDS
+
+
+def test_answer_that_came_too_late_is_none(proposed: World) -> None:
+    assert record(proposed, given_at=MORNING + 8 * DAY) is RemovalState.TIMED_OUT
+
+    removal = read_removal(proposed.store, REMOVAL)
+    assert (removal.state, removal.decided_by) == (RemovalState.TIMED_OUT, None)
 
 
 @pytest.mark.parametrize(

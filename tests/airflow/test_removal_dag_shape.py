@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -152,6 +153,7 @@ def test_choices_of_each_mode_are_read(removal_dag: Any) -> None:
 ANSWER = {
     "chosen_options": ["Approve"],
     "params_input": {"note": " looked at all ", "confirmation": "remove 3 of 9"},
+    "responded_at": datetime(2026, 3, 10, 14, 30, tzinfo=timezone(timedelta(hours=5.5))),
     "responded_by_user": {"id": "1", "name": "approver"},
     "timedout": False,
 }
@@ -160,9 +162,11 @@ ANSWER = {
 def test_answer_is_read_from_what_airflow_hands_over(airflow_database: None) -> None:
     from image_duplication_airflow.removal_answers import Answer, read_answer
 
-    assert read_answer(ANSWER) == Answer(True, "approver", "looked at all", "remove 3 of 9")
+    given_at = datetime(2026, 3, 10, 9)  # noqa: DTZ001 - the store keeps UTC without a zone
+    approved = Answer(True, "approver", given_at, "looked at all", "remove 3 of 9")
+    assert read_answer(ANSWER) == approved
     rejected = ANSWER | {"chosen_options": ["Reject"], "params_input": {}}
-    assert read_answer(rejected) == Answer(False, "approver")
+    assert read_answer(rejected) == Answer(False, "approver", given_at)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +176,7 @@ def test_answer_is_read_from_what_airflow_hands_over(airflow_database: None) -> 
         pytest.param({"chosen_options": ["Approve", "Reject"]}, "answer is", id="both options"),
         pytest.param({"responded_by_user": None}, "names nobody", id="nobody"),
         pytest.param({"responded_by_user": {"id": "1", "name": " "}}, "names nobody", id="blank"),
+        pytest.param({"responded_at": None}, "when it was given", id="no time"),
         pytest.param({"params_input": {"confirm": "x"}}, "'confirm'", id="unknown field"),
         pytest.param({"params_input": {"note": 5}}, "'note'", id="field not a text"),
     ],
