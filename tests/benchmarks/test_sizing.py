@@ -54,7 +54,7 @@ def test_units_are_categories_until_one_is_larger_than_a_part(images: int, units
     found = week(images=images)
     assert found.units == units
     assert found.runs == units // 200
-    assert found.tasks == units * 6 + units // 200 * 4
+    assert found.tasks == units * 6 + units // 200 * 5
 
 
 def test_work_adds_up_what_new_confirmed_and_other_images_cost(
