@@ -10,16 +10,15 @@ from airflow.sdk import Param
 
 from image_duplication.errors import ConfigurationError
 from image_duplication.settings import Settings, load_settings
+from image_duplication_airflow.category_choice import CATEGORY_IDS, read_category_ids
 
 PARAMS = {
     "category_ids": Param(
         None,
-        type=["null", "array"],
-        items={"type": "integer", "minimum": 1},
-        uniqueItems=True,
+        **CATEGORY_IDS,
         minItems=1,
         title="Categories",
-        description="Category ids, e.g. [1234, 5678]. Or give a run.",
+        description="Category ids, one a line. Or give a run.",
     ),
     "run_id": Param(
         None,
@@ -61,10 +60,9 @@ def read_choices(params: Mapping[str, Any]) -> NoticeChoices:
             f"run parameters 'category_ids' = {given['category_ids']!r} and 'run_id' = "
             f"{given['run_id']!r}; expected one of the two"
         )
-    chosen = given["category_ids"]
     return NoticeChoices(
         settings=load_settings(),
-        category_ids=tuple(chosen) if chosen else None,
+        category_ids=read_category_ids(given["category_ids"]),
         run_id=given["run_id"],
         is_dry=bool(given["dry_run"]),
     )

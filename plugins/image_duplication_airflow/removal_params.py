@@ -12,6 +12,7 @@ from airflow.sdk import Param
 
 from image_duplication.errors import ConfigurationError
 from image_duplication.settings import Settings, load_settings
+from image_duplication_airflow.category_choice import CATEGORY_IDS, read_category_ids
 
 _REMOVAL_ID = r"^[0-9a-f]{32}$"
 _LONGEST_NOTE = 1_000
@@ -36,12 +37,10 @@ PARAMS = {
     ),
     "category_ids": Param(
         None,
-        type=["null", "array"],
-        items={"type": "integer", "minimum": 1},
-        uniqueItems=True,
+        **CATEGORY_IDS,
         minItems=1,
         title="Categories",
-        description="Category ids, e.g. [1234, 5678]. Or give a run. Not for restore.",
+        description="Category ids, one a line. Or give a run. Not for restore.",
     ),
     "run_id": Param(
         None,
@@ -106,11 +105,10 @@ def read_choices(params: Mapping[str, Any]) -> RemovalChoices:
     mode = RemovalMode(given["mode"])
     _check_needed(mode, given)
     _check_needless(mode, given)
-    chosen = given["category_ids"]
     return RemovalChoices(
         settings=load_settings(),
         mode=mode,
-        category_ids=tuple(chosen) if chosen else None,
+        category_ids=read_category_ids(given["category_ids"]),
         run_id=given["run_id"],
         is_dry=bool(given["dry_run"]),
         allow_unreviewed_identical=given["allow_unreviewed_identical"],
