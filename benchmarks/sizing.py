@@ -67,7 +67,7 @@ ASSUMED = {
     "part_size_images": Figure(20_000, "images", "`plan.part_size_images`", "settings"),
     "units_per_run": Figure(200, "units", "`plan.max_units_per_run`", "settings"),
     "tasks_a_unit": Figure(6, "tasks", "stages of a unit", "the DAG"),
-    "tasks_a_run": Figure(4, "tasks", "tasks of a run outside its units", "the DAG"),
+    "tasks_a_run": Figure(5, "tasks", "tasks of a run outside its units", "the DAG"),
     "active_runs": Figure(4, "runs", "`max_active_runs` of the DAG", "the DAG"),
 }
 

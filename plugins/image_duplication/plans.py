@@ -45,7 +45,8 @@ class Plan:
     """What one run does.
 
     `sibling_run_ids` are the runs that take what this one does not map; `updated_within` narrows a
-    backfill to the variants that changed then.
+    backfill to the variants that changed then. `asked_category_ids` are those that were asked for;
+    None: none in particular.
     """
 
     run_id: str
@@ -56,6 +57,7 @@ class Plan:
     rejected_rows: int = 0
     sibling_run_ids: tuple[str, ...] = ()
     updated_within: Interval | None = None
+    asked_category_ids: tuple[int, ...] | None = None
 
     @property
     def unit_ids(self) -> list[str]:
@@ -78,6 +80,7 @@ class Plan:
             for category in record["categories"]
         ]
         within = record.get("updated_within")
+        asked = record.get("asked_category_ids")
         return cls(
             **{
                 **record,
@@ -86,6 +89,7 @@ class Plan:
                 "planned_at": datetime.fromisoformat(record["planned_at"]),
                 "categories": tuple(categories),
                 "sibling_run_ids": tuple(record["sibling_run_ids"]),
+                "asked_category_ids": asked and tuple(asked),
             }
         )
 

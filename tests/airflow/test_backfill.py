@@ -235,6 +235,7 @@ WRONG = {
 def test_rest_backfill_of_bad_values_says_what_is_wrong_and_what_is_allowed(
     scene: Scene, conf: dict[str, Any], dates: tuple[str, str], said: list[str]
 ) -> None:
+    scene.wait_until_no_backfill_is_active()
     before = scene.backfills(), set(scene.runs())
     body = {
         "dag_id": "image_duplication",
@@ -253,6 +254,7 @@ def test_rest_backfill_of_bad_values_says_what_is_wrong_and_what_is_allowed(
 def test_command_backfill_of_bad_values_says_what_is_wrong_and_what_is_allowed(
     scene: Scene, conf: dict[str, Any], dates: tuple[str, str], said: list[str]
 ) -> None:
+    scene.wait_until_no_backfill_is_active()
     before = scene.backfills(), set(scene.runs())
     done = scene.command(json.dumps(conf), *dates)
     assert done.returncode != 0

@@ -196,6 +196,41 @@ def test_cleared_unit_and_publish_run_alone_run_again(
 
 
 @pytest.mark.timeout(TIMEOUT_S)
+def test_category_that_failed_alone_runs_again_when_it_is_cleared(
+    finished_runs: dict[str, str], api: Api, storage: Storage
+) -> None:
+    unit, place = "23/1", 4
+    assert read_plan(storage, "capped").unit_ids[place] == unit
+    extract = layout.unit_file("capped", unit, "extract.parquet")
+    rows, before = storage.read_bytes(extract), storage.read_bytes(layout.report(23, "duplicates"))
+    storage.delete(extract)
+    api.clear("capped", "process_unit.correct_urls", place, downstream=True)
+    time.sleep(2)
+    assert api.wait_for_runs(3)["capped"] == "failed"
+    failed = {
+        (instance["task_id"], instance["map_index"])
+        for instance in api.task_instances("capped")
+        if instance["state"] == "failed"
+    }
+    assert failed == {("process_unit.correct_urls", place), ("publish_run", -1)}
+
+    tries = api.tries("capped")
+    storage.write_bytes(extract, rows)
+    api.clear("capped", "process_unit.correct_urls", place, downstream=True)
+    time.sleep(2)
+    assert api.wait_for_runs(3)["capped"] == "success"
+    again = {task for task, number in api.tries("capped").items() if number > tries[task]}
+    # What never ran has no earlier try to count from.
+    assert {("process_unit.correct_urls", place), ("publish_run", -1)} <= again
+    assert again <= {
+        *((f"process_unit.{stage}", place) for stage in STAGES[1:]),
+        ("publish_run", -1),
+        ("announce_reports", -1),
+    }
+    assert storage.read_bytes(layout.report(23, "duplicates")) == before
+
+
+@pytest.mark.timeout(TIMEOUT_S)
 @pytest.mark.parametrize("stage", STAGES)
 def test_task_cleared_alone_with_the_image_host_gone_gives_equal_files(
     finished_runs: dict[str, str],

@@ -660,6 +660,39 @@ def test_plan_is_kept_on_a_second_call_and_replaced_on_demand(
     assert read_plan(storage, RUN) == replaced
 
 
+@pytest.mark.parametrize(
+    ("selection", "said"),
+    [
+        (Selection((8,)), r"category_ids \[7\]; its parameters are now 'changed' and \[8\]"),
+        (Selection((7, 8)), r"'changed' and \[7, 8\]: set take_new_snapshot"),
+        (Selection(), "'changed' and null"),
+        (Selection((7,), scope=Scope.FULL), r"scope 'changed' .* are now 'full'"),
+    ],
+    ids=["another category", "one more", "no choice", "another scope"],
+)
+def test_plan_for_other_categories_is_not_kept_in_silence(
+    plan_on_sqlite: Planner, sqlite_database: SourceDatabase, selection: Selection, said: str
+) -> None:
+    for category_id in ("7", "8"):
+        sqlite_database.add_variants(1, 1, category_id)
+    plan_on_sqlite(selection=Selection((7,)))
+
+    with pytest.raises(ConfigurationError, match=said):
+        plan_on_sqlite(selection=selection)
+    replaced = plan_on_sqlite(selection=selection, take_new_snapshot=True)
+    assert ids(replaced) == list(selection.category_ids or (7, 8))
+
+
+def test_plan_is_kept_for_the_same_categories_in_another_order(
+    plan_on_sqlite: Planner, sqlite_database: SourceDatabase
+) -> None:
+    for category_id in ("7", "8"):
+        sqlite_database.add_variants(1, 1, category_id)
+    first = plan_on_sqlite(selection=Selection((7, 8)))
+
+    assert plan_on_sqlite(selection=Selection((8, 7))) == first
+
+
 def test_plan_of_an_unchanged_source_is_equal_byte_for_byte(
     plan: Planner, storage: Storage, database: SourceDatabase
 ) -> None:

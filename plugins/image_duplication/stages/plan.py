@@ -86,11 +86,11 @@ def plan_work(
 ) -> Plan:
     """Write the plan of a run, and of each sibling run it needs; a plan already there is kept.
 
-    Every variant is judged on the source as it is now, a backfill's too.
+    Every variant is judged on the source as it is now, a backfill's too. Raises ConfigurationError
+    when a plan that is to be kept was made for other categories or another scope.
     """
     if storage.exists(layout.plan_record(run_id)) and not take_new_snapshot:
-        logger.info("run %s: keeping its plan", run_id)
-        return read_plan(storage, run_id)
+        return _keep_plan(storage, run_id, selection)
     planned_at = now()
     names, strays = _choose_categories(storage, settings, source, selection.category_ids)
     # A plan that is there already stops being whole with the first file that is replaced.
@@ -115,9 +115,32 @@ def plan_work(
             rejected_rows=rejected if number == 0 else 0,
             sibling_run_ids=tuple(s.run_id for s in shares[1:]) if number == 0 else (),
             updated_within=selection.updated_within,
+            asked_category_ids=_asked(selection),
         )
         storage.write_json(layout.plan_record(plan.run_id), plan.to_json())
     return plan
+
+
+def _keep_plan(storage: Storage, run_id: str, selection: Selection) -> Plan:
+    """The plan that is there; a run's parameters may have been replaced since it was made."""
+    plan = read_plan(storage, run_id)
+    if (plan.scope, plan.asked_category_ids) != (selection.scope, _asked(selection)):
+        raise ConfigurationError(
+            f"run {run_id!r} has a plan, made for scope {plan.scope.value!r} and category_ids "
+            f"{_listed(plan.asked_category_ids)}; its parameters are now {selection.scope.value!r} "
+            f"and {_listed(_asked(selection))}: set take_new_snapshot to have it planned anew"
+        )
+    logger.info("run %s: keeping its plan", run_id)
+    return plan
+
+
+def _asked(selection: Selection) -> tuple[int, ...] | None:
+    """The categories that were asked for, in order; None: none in particular."""
+    return None if selection.category_ids is None else tuple(sorted(selection.category_ids))
+
+
+def _listed(category_ids: tuple[int, ...] | None) -> str:
+    return "null" if category_ids is None else str(list(category_ids))
 
 
 def describe_plan(plan: Plan, settings: Settings, storage: Storage) -> str:
