@@ -67,6 +67,14 @@ class Scene:
         return Storage(str(self.airflow.data))
 
     def call(self, method: str, path: str, body: Any = None) -> requests.Response:
+        deadline = time.monotonic() + 60
+        # Airflow on SQLite answers 503 while its scheduler writes, and asks to be asked again.
+        while (answer := self._ask(method, path, body)).status_code == 503:
+            assert time.monotonic() < deadline, f"{method} {path}: {answer.text}"
+            time.sleep(1)
+        return answer
+
+    def _ask(self, method: str, path: str, body: Any) -> requests.Response:
         return requests.request(
             method,
             f"{self.airflow.address}/api/v2/{path}",

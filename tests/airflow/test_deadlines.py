@@ -66,7 +66,11 @@ class Scene:
         )
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        answer = self.ask(method, path, body)
+        deadline = time.monotonic() + 60
+        # Airflow on SQLite answers so while its scheduler writes, and asks to be asked again.
+        while (answer := self.ask(method, path, body)).status_code == 503:
+            assert time.monotonic() < deadline, f"{method} {path}: {answer.text}"
+            time.sleep(1)
         assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()
 
