@@ -5,6 +5,7 @@ Airflow reads its environment when it is first imported, so no test module impor
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from demo.airflow_home import PROJECT, make_airflow_home
+from demo.airflow_home import DAG_ID, PROJECT, make_airflow_home
 from demo.catalogue import Catalogue, fill_database
 from demo.run import FETCHING
 from image_duplication.settings import load_settings
@@ -43,13 +44,15 @@ def airflow_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         yield
 
 
-def parse_dag() -> Any:
-    """The DAG image_duplication, parsed anew: `dag.test()` leaves a run's parameters on it."""
+def parse_dag(dag_id: str = DAG_ID) -> Any:
+    """A DAG, parsed anew; its parameters are its own, as `dag.test()` leaves values on them."""
     from airflow.dag_processing.dagbag import DagBag
 
     bag = DagBag(str(PROJECT / "dags"))
     assert bag.import_errors == {}
-    return bag.dags["image_duplication"]
+    dag = bag.dags[dag_id]
+    dag.params = copy.deepcopy(dag.params)
+    return dag
 
 
 @pytest.fixture

@@ -8,26 +8,19 @@ from typing import Any
 
 import pytest
 
-from demo.airflow_home import PROJECT
 from image_duplication import layout
 from image_duplication.errors import ConfigurationError
 from image_duplication.records import DecisionOrigin, DecisionVerdict
 from image_duplication.store.decisions import Decision, read_current
+from tests.airflow.conftest import parse_dag
 from tests.removal.worlds import World
 
 STARTER = "dag_test"  # whom Airflow names when a run is tested in one process
 
 
 def run(dag_id: str, **conf: Any) -> Any:
-    """One run in this process, to its end. Give every parameter that an earlier run was given:
-
-    `dag.test()` leaves the values on the parameters, which live as long as their module.
-    """
-    from airflow.dag_processing.dagbag import DagBag
-
-    bag = DagBag(str(PROJECT / "dags"))
-    assert bag.import_errors == {}
-    return bag.dags[dag_id].test(run_conf=conf)
+    """One run in this process, to its end."""
+    return parse_dag(dag_id).test(run_conf=conf)
 
 
 def decide(world: World, name: str, *verdicts: str) -> Any:
@@ -59,7 +52,7 @@ def test_confirmed_finding_of_a_file_is_what_a_dry_run_would_remove(world: World
     assert {one.origin for one in (confirmed, rejected)} == {DecisionOrigin.REVIEW}
     assert {one.note for one in (confirmed, rejected)} == {"looked at"}
 
-    dry = run("image_duplicate_removal", category_ids=[7], run_id=None)
+    dry = run("image_duplicate_removal", category_ids=[7])
     assert dry.state == "success"
     removal_id = layout.removal_id_of(dry.run_id)
     assert world.listed(removal_id) == [("1", "b")]
@@ -71,14 +64,14 @@ def test_decision_withdrawn_by_a_later_file_counts_no_more(world: World) -> None
     decide(world, "second.csv", "withdrawn", "")
 
     assert len(holding(world)) == 1
-    dry = run("image_duplicate_removal", category_ids=[7], run_id=None)
+    dry = run("image_duplicate_removal", category_ids=[7])
     assert world.listed(layout.removal_id_of(dry.run_id)) == [("1", "d")]
 
 
 def test_removal_of_the_categories_of_a_run_needs_no_list_of_them(world: World) -> None:
     decide(world, "first.csv", "confirmed", "confirmed")
 
-    dry = run("image_duplicate_removal", run_id="run-0", category_ids=None)
+    dry = run("image_duplicate_removal", run_id="run-0")
     assert dry.state == "success"
     assert world.listed(layout.removal_id_of(dry.run_id)) == [("1", "b"), ("1", "d")]
 
@@ -107,12 +100,11 @@ def test_name_that_is_no_file_of_the_folder_is_refused(
 
 
 def test_decisions_dag_is_documented_and_watched(airflow_database: None) -> None:
-    from airflow.dag_processing.dagbag import DagBag
     from airflow.serialization.serialized_objects import DagSerialization
 
     from image_duplication_airflow.retries import RETRY_POLICY
 
-    dag = DagBag(str(PROJECT / "dags")).dags["image_duplicate_decisions"]
+    dag = parse_dag("image_duplicate_decisions")
     assert DagSerialization.serialize_dag(dag)["dag_id"] == "image_duplicate_decisions"
     for name in dag.params:
         param = dag.params.get_param(name)

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from demo.airflow_home import PROJECT
 from demo.image_server import running_image_server
 from image_duplication import layout
 from image_duplication.errors import ConfigurationError
@@ -21,7 +20,7 @@ from image_duplication.storage import Storage
 from image_duplication.store.database import Store
 from image_duplication.store.decisions import read_current
 from image_duplication.store.notices import read_open_notices
-from tests.airflow.conftest import point_at, run_dag
+from tests.airflow.conftest import parse_dag, point_at, run_dag
 from tests.airflow.small_catalogue import fill_small_catalogue
 from tests.catalogues import SourceDatabase
 from tests.judged_rows import judged_variant
@@ -31,21 +30,13 @@ NOTICES, APPEAL = "image_duplication_notices", "image_duplication_appeal"
 DAG_IDS = [NOTICES, APPEAL]
 
 
-def parse(dag_id: str) -> Any:
-    from airflow.dag_processing.dagbag import DagBag
-
-    bag = DagBag(str(PROJECT / "dags"))
-    assert bag.import_errors == {}
-    return bag.dags[dag_id]
-
-
 def run(dag_id: str, **conf: Any) -> Any:
-    return parse(dag_id).test(run_conf=conf)
+    return parse_dag(dag_id).test(run_conf=conf)
 
 
 @pytest.fixture(scope="module")
 def dags(airflow_database: None) -> dict[str, Any]:
-    return {dag_id: parse(dag_id) for dag_id in DAG_IDS}
+    return {dag_id: parse_dag(dag_id) for dag_id in DAG_IDS}
 
 
 # Shape ------------------------------------------------------------------------------------------
