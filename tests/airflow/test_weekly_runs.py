@@ -188,6 +188,7 @@ def test_hosts_confirm_old_pictures_without_sending_them(
     assert scene.count(run.run_id, "detect_duplicates", "decoded") == 0
 
 
+@pytest.mark.timeout(900)  # four tries a minute apart, and two of publish_run
 def test_category_of_another_run_is_left_to_it_by_name(
     scene: Scene, capfd: pytest.CaptureFixture[str]
 ) -> None:
