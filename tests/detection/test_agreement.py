@@ -13,6 +13,7 @@ from image_duplication.detection.agreement import (
     correlate,
     describe_alignment,
     edges_kept,
+    find_goods,
     measure_cutout,
     measure_goods,
     overlap_of,
@@ -281,7 +282,7 @@ def on_backdrop(goods: Image.Image, colour: str) -> Image.Image:
 def goods_of(first: Image.Image, second: Image.Image) -> tuple[float, float, int]:
     overlap = overlap_of(look(first), look(second), SAME)
     assert overlap is not None
-    goods = measure_goods(overlap, correlate(overlap, 9), 9)
+    goods = measure_goods(find_goods(overlap), correlate(overlap, 9), 9)
     return goods.agreement, goods.kept, goods.cells
 
 
@@ -316,7 +317,7 @@ def draw_lattice(photo: Image.Image, backdrop: str) -> Image.Image:
 def cutout_of(first: Image.Image, second: Image.Image) -> Cutout:
     overlap = overlap_of(look(first), look(second), SAME)
     assert overlap is not None
-    return measure_cutout(overlap, 9)
+    return measure_cutout(overlap, find_goods(overlap), 9)
 
 
 @pytest.mark.parametrize("backdrop", ["#203050", "#787878"])

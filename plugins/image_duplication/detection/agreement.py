@@ -279,8 +279,9 @@ def describe_alignment(
     remaining = np.sort(cells[compared & ~largest])
     tone_slope, tone_agreement = _compare_tones(overlap)
     edges = _compare_edges(overlap, sign)
-    goods = measure_goods(overlap, fine, _FINE_PX, sign=sign)
-    cutout = measure_cutout(overlap, _FINE_PX)
+    found = find_goods(overlap)
+    goods = measure_goods(found, fine, _FINE_PX, sign=sign)
+    cutout = measure_cutout(overlap, found, _FINE_PX)
     shares = _in_shares(homography, first, second)
     anisotropy, is_mirrored = _describe_shape(homography, overlap)
     known = np.sort(cells[compared]) if compared.any() else np.zeros(1)
@@ -428,14 +429,13 @@ class Goods:
 
 
 def measure_goods(
-    overlap: Overlap, windows: Windows, window_px: int, *, sign: float = 1.0
+    found: Pixels | None, windows: Windows, window_px: int, *, sign: float = 1.0
 ) -> Goods:
-    """The goods stand out from a plain backdrop, in the picture where they are smaller."""
-    smaller = _find_goods(overlap)
-    if smaller is None:
+    """Agreement within the goods that `find_goods` gave, where no window sees what is around."""
+    if found is None:
         return Goods(0.0, 1.0, 0)
     window = np.ones((window_px, window_px), np.uint8)
-    within = cv2.erode(smaller, window, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    within = cv2.erode(found, window, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     correlation = sign * windows.correlation
     textures = [
         within * _texture(one, windows.is_valid, _FINE_TEXTURE, _TEXTURE_MOST)
@@ -454,7 +454,11 @@ def measure_goods(
     )
 
 
-def _find_goods(overlap: Overlap) -> Pixels | None:
+def find_goods(overlap: Overlap) -> Pixels | None:
+    """1 where the goods are, 0 elsewhere; None when neither picture has a plain backdrop.
+
+    They stand out from it; where both pictures have one, those of the smaller area count.
+    """
     inside = overlap.inside > 0
     goods = [
         _is_goods(grey, inside) for grey in (overlap.first, overlap.second) if _has_plain_edge(grey)
@@ -480,13 +484,12 @@ class Cutout:
 NO_CUTOUT = Cutout(0.0, 0.0, 0, 0)
 
 
-def measure_cutout(overlap: Overlap, window_px: int) -> Cutout:
-    """The goods as `measure_goods` finds them; windows at their outline see them alone."""
-    goods = _find_goods(overlap)
-    if goods is None:
+def measure_cutout(overlap: Overlap, found: Pixels | None, window_px: int) -> Cutout:
+    """Agreement of the goods that `find_goods` gave; windows at their outline see them alone."""
+    if found is None:
         return NO_CUTOUT
     rim = np.ones((2 * _CUTOUT_RIM_PX + 1, 2 * _CUTOUT_RIM_PX + 1), np.uint8)
-    own = cv2.erode(goods, rim, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    own = cv2.erode(found, rim, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     if own.sum() < _LEAST_PIXELS:
         return NO_CUTOUT
     windows = correlate(replace(overlap, inside=own.astype(np.float32)), window_px)

@@ -15,6 +15,7 @@ from image_duplication.detection.agreement import (
     correlate,
     describe_alignment,
     edges_kept,
+    find_goods,
     measure_cutout,
     overlap_of,
     weigh,
@@ -161,7 +162,7 @@ def _compare_goods(overlap: Overlap, window_px: int) -> float:
     """Agreement of goods cut out; 0 if they are few, or if one picture is a part of the other."""
     if min(overlap.share_of_first, overlap.share_of_second) < _GOODS_SHARE:
         return 0.0
-    goods = measure_cutout(overlap, window_px)
+    goods = measure_cutout(overlap, find_goods(overlap), window_px)
     return goods.agreement if goods.cells >= _GOODS_CELLS else 0.0
 
 
