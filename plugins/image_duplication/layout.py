@@ -154,6 +154,21 @@ def report(category_id: int, subject: str) -> str:
     return f"reports/category={category_id}/{category_id}_{subject}.csv"
 
 
+def gallery(category_id: int) -> str:
+    """A category's findings as a page to look at."""
+    return f"reports/category={category_id}/{category_id}.html"
+
+
+def run_page(run_id: str) -> str:
+    """What a run found, as a page to look at. Not in the run's folder: it outlives it."""
+    return f"reports/runs/run={safe_name(run_id)}/index.html"
+
+
+def thumbnail(category_id: int, content_sha256: str) -> str:
+    """A small copy of an archived picture, the same for equal bytes of one category."""
+    return f"thumbnails/category={category_id}/{content_sha256}.jpg"
+
+
 def extract_csv(category_id: int) -> str:
     """A category's source rows as CSV."""
     return f"extract/{category_id}.csv"
