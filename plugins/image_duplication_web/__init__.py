@@ -1,0 +1,1 @@
+"""The web app: pages to review findings, and the check at upload."""
