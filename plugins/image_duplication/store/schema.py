@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
@@ -104,3 +106,81 @@ NOTICES = sa.Table(
     sa.Index("notices_of_variant", "category_id", "variant_id"),
 )
 """Sellers who were told that a variant shows too few pictures; settled once it shows enough."""
+
+
+def _standing_columns() -> list[sa.Column[Any]]:
+    """How a category stands after a run; `by_kind` is JSON, findings by kind."""
+    return [
+        sa.Column("planned_at", TIME, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        *(
+            sa.Column(count, sa.BigInteger, nullable=False)
+            for count in (
+                "variants",
+                "compliant",
+                "short",
+                "undecided",
+                "findings",
+                "related",
+                "new",
+                "repeated",
+                "resolved",
+                "units_failed",
+                "units_degraded",
+            )
+        ),
+        sa.Column("by_kind", sa.Text, nullable=False),
+    ]
+
+
+CATEGORY_STANDINGS = sa.Table(
+    "category_standings",
+    METADATA,
+    sa.Column("category_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("run_id", ID, nullable=False),
+    *_standing_columns(),
+)
+"""One row per category, of the newest run that published it."""
+
+CATEGORY_HISTORY = sa.Table(
+    "category_history",
+    METADATA,
+    sa.Column("category_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("run_id", ID, primary_key=True),
+    *_standing_columns(),
+    sa.Index("category_history_of_run", "run_id"),
+    sa.Index("category_history_by_time", "planned_at"),
+)
+"""The same after every run, for trends."""
+
+RUN_SUMMARIES = sa.Table(
+    "run_summaries",
+    METADATA,
+    sa.Column("run_id", ID, primary_key=True),
+    sa.Column("planned_at", TIME, nullable=False),
+    sa.Column("recording", sa.BigInteger, nullable=False),
+    sa.Column("scope", sa.String(16), nullable=False),
+    *(
+        sa.Column(count, sa.BigInteger, nullable=False)
+        for count in (
+            "variants_judged",
+            "new",
+            "repeated",
+            "resolved",
+            "units_failed",
+            "categories_failed",
+            "categories",
+            "variants",
+            "compliant",
+            "short",
+            "undecided",
+            "findings",
+        )
+    ),
+    sa.Column("by_kind", sa.Text, nullable=False),
+    sa.Index("run_summaries_by_time", "planned_at"),
+)
+"""What each run did, and from `categories` on how the whole catalogue stood after it.
+
+`recording` counts the runs in the order in which they were first recorded.
+"""
