@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from image_duplication.storage import Storage
@@ -44,6 +45,17 @@ def _may_run(text: str) -> bool:
     return unicodedata.normalize("NFKC", next(visible, "")).startswith(_FORMULA_STARTS)
 
 
+def csv_lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """A CSV file line by line, its mark not included."""
+    line = io.StringIO(newline="")
+    writer = csv.writer(line)
+    for cells in itertools.chain([header], rows):
+        writer.writerow([to_cell(value) for value in cells])
+        yield line.getvalue()
+        line.seek(0)
+        line.truncate()
+
+
 def write_csv(
     storage: Storage, key: str, header: Sequence[str], rows: Iterable[Sequence[object]]
 ) -> None:
@@ -51,10 +63,7 @@ def write_csv(
     with storage.writing(key) as sink:
         # The mark is what makes spreadsheets read UTF-8.
         text = io.TextIOWrapper(sink, encoding="utf-8-sig", newline="")
-        writer = csv.writer(text)
-        writer.writerow(header)
-        for row in rows:
-            writer.writerow([to_cell(value) for value in row])
+        text.writelines(csv_lines(header, rows))
         # The sink is the storage's to close, so that the file appears only when it is whole.
         text.flush()
         text.detach()

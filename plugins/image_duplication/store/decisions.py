@@ -120,6 +120,17 @@ def read_current(store: Store, category_id: int) -> dict[Pair, tuple[int, Decisi
     }
 
 
+def read_history(store: Store, category_id: int, variant_id: str) -> list[Decision]:
+    """Everything that was ever decided about one variant's pairs, the oldest first."""
+    query = (
+        sa.select(DECISIONS)
+        .where(DECISIONS.c.category_id == category_id, DECISIONS.c.variant_id == variant_id)
+        .order_by(DECISIONS.c.decision_id)
+    )
+    with store.transaction() as connection:
+        return [_read(row) for row in connection.execute(query).mappings()]
+
+
 def _newest_of(category_id: int) -> sa.Select[Any]:
     """The newest decision of each pair of a category, withdrawals among them."""
     newest = (

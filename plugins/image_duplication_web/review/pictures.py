@@ -1,0 +1,115 @@
+"""Pictures and thumbnails, by content and only of what a category's current rows refer to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header, HTTPException, Path
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response, StreamingResponse
+
+from image_duplication import layout
+from image_duplication.errors import MissingArtefactError
+from image_duplication.storage import Storage
+from image_duplication_web.review.sources import Sources, SourcesOfApp
+from image_duplication_web.review.thumbnail_maker import MakerBusyError, ThumbnailUnmakeableError
+
+_BLOCK_BYTES = 256 * 1024
+_MEDIA_TYPES = {
+    "JPEG": "image/jpeg",
+    "MPO": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+    "GIF": "image/gif",
+    "BMP": "image/bmp",
+    "TIFF": "image/tiff",
+}
+_BUSY_S = 2
+
+_Sha256 = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+_CategoryId = Annotated[int, Path(ge=0, lt=2**63)]
+_KnownTag = Annotated[str, Header(alias="If-None-Match")]
+
+router = APIRouter()
+
+
+@router.get("/pictures/{category_id}/{content_sha256}")
+def picture(
+    sources: SourcesOfApp,
+    category_id: _CategoryId,
+    content_sha256: _Sha256,
+    known: _KnownTag = "",
+) -> Response:
+    """A picture as it was downloaded."""
+    key, picture_format = _find(sources, category_id, content_sha256)
+    headers = _headers(content_sha256)
+    if headers["ETag"] in known:
+        return Response(status_code=304, headers=headers)
+    size = sources.storage.size(key)
+    if size is None:
+        raise MissingArtefactError(f"picture {content_sha256} is not in the archive")
+    return StreamingResponse(
+        _blocks(sources.storage, key),
+        media_type=_MEDIA_TYPES.get(picture_format, "application/octet-stream"),
+        headers={**headers, "Content-Length": str(size)},
+    )
+
+
+@router.get("/thumbnails/{category_id}/{content_sha256}")
+async def thumbnail(
+    sources: SourcesOfApp,
+    category_id: _CategoryId,
+    content_sha256: _Sha256,
+    known: _KnownTag = "",
+) -> Response:
+    """A picture, small; made and kept where it is missing."""
+    key, _ = await run_in_threadpool(_find, sources, category_id, content_sha256)
+    headers = _headers(f"{content_sha256}-small")
+    if headers["ETag"] in known:
+        return Response(status_code=304, headers=headers)
+    small = layout.thumbnail(category_id, content_sha256)
+    content = await run_in_threadpool(_read_if_there, sources.storage, small)
+    if content is None:
+        content = await _make(sources, key, small)
+    return Response(content, media_type="image/jpeg", headers=headers)
+
+
+async def _make(sources: Sources, key: str, small: str) -> bytes:
+    original = await run_in_threadpool(sources.storage.read_bytes, key)
+    try:
+        content = await sources.thumbnails.make(original)
+    except MakerBusyError as error:
+        busy = {"Retry-After": str(_BUSY_S)}
+        raise HTTPException(503, "too many thumbnails at once", headers=busy) from error
+    except ThumbnailUnmakeableError as error:
+        raise HTTPException(404, "the picture cannot be made small") from error
+    await run_in_threadpool(sources.storage.write_bytes, small, content, durable=False)
+    return content
+
+
+def _find(sources: Sources, category_id: int, content_sha256: str) -> tuple[str, str]:
+    found = sources.files.read(category_id).pictures.get(content_sha256)
+    if found is None:
+        raise MissingArtefactError(
+            f"category {category_id} refers to no picture of content {content_sha256}"
+        )
+    return found
+
+
+def _read_if_there(storage: Storage, key: str) -> bytes | None:
+    try:
+        return storage.read_bytes(key)
+    except MissingArtefactError:
+        return None
+
+
+def _blocks(storage: Storage, key: str) -> Iterator[bytes]:
+    with storage.reading(key) as source:
+        while block := source.read(_BLOCK_BYTES):
+            yield block
+
+
+def _headers(tag: str) -> dict[str, str]:
+    # Equal content for ever, as the address is the content's own hash.
+    return {"ETag": f'"{tag}"', "Cache-Control": "private, max-age=31536000, immutable"}

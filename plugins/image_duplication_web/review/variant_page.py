@@ -1,0 +1,170 @@
+"""One variant as its page shows it: pictures in order, pairs with their evidence, decisions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from image_duplication.records import Role
+from image_duplication.store.database import Store
+from image_duplication.store.decisions import Decision, read_current, read_history
+from image_duplication.tables import Row
+from image_duplication_web.review.category_files import CategoryContent, CategoryFiles, Finding
+from image_duplication_web.review.finding_status import CategoryDecisions, Status
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPicture:
+    """One picture: its number in the variant from 1, its row, what it is, in words."""
+
+    number: int
+    row: Row
+    role: str
+    is_keeper: bool
+    has_content: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPair:
+    """Two pictures of a finding with the evidence, which is in the order of the content hashes.
+
+    `homography` is JSON, nine numbers, or empty where none was found.
+    """
+
+    finding: Finding
+    status: Status
+    decision: Decision | None
+    numbers: tuple[int | None, int | None]
+    first_sha256: str
+    second_sha256: str
+    homography: str
+    figures: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownVariant:
+    """Everything on the page of a variant."""
+
+    variant_id: str
+    verdict: Row
+    pictures: Sequence[ShownPicture]
+    pairs: Sequence[ShownPair]
+    history: Sequence[tuple[Decision, tuple[str, str]]]
+
+
+def read_variant(
+    files: CategoryFiles, store: Store, content: CategoryContent, variant_id: str
+) -> ShownVariant:
+    """A variant of the category's content."""
+    category_id = content.category_id
+    images = files.read_images(category_id, variant_id)
+    evidence = {
+        _contents(row["first_sha256"], row["second_sha256"]): row
+        for row in files.read_evidence(category_id, variant_id)
+    }
+    decisions = CategoryDecisions.of(read_current(store, category_id))
+    numbers = {row["image_id"]: number for number, row in enumerate(images, start=1)}
+    findings = [one for one in content.findings if one.row["variant_id"] == variant_id]
+    return ShownVariant(
+        variant_id=variant_id,
+        verdict=content.verdicts[variant_id],
+        pictures=list(_show_pictures(images, numbers, content)),
+        pairs=[_show_pair(finding, decisions, numbers, evidence) for finding in findings],
+        history=[
+            (decision, _names(decision, images))
+            for decision in reversed(read_history(store, category_id, variant_id))
+        ],
+    )
+
+
+def _show_pictures(
+    images: Sequence[Row], numbers: Mapping[str, int], content: CategoryContent
+) -> Sequence[ShownPicture]:
+    bases = {row["base_image_id"] for row in images if row["role"] == Role.DUPLICATE}
+    keepers = {row["keeper_image_id"] for row in images if row["base_image_id"] in bases}
+    return [
+        ShownPicture(
+            number,
+            row,
+            _describe_role(row, numbers, bases),
+            is_keeper=row["image_id"] in keepers,
+            has_content=row["content_sha256"] in content.pictures,
+        )
+        for number, row in enumerate(images, start=1)
+        if row["role"] != Role.ABSENT
+    ]
+
+
+def _describe_role(row: Row, numbers: Mapping[str, int], bases: set[str]) -> str:
+    if row["role"] == Role.DUPLICATE:
+        return f"repeats picture {numbers.get(row['base_image_id'], '?')}"
+    if row["role"] == Role.UNJUDGED:
+        return f"not judged: {(row['reason_code'] or 'unknown').replace('_', ' ')}"
+    if row["is_usable"] is False:
+        return "does not count"
+    return "shown again below" if row["image_id"] in bases else "a picture of its own"
+
+
+def _show_pair(
+    finding: Finding,
+    decisions: CategoryDecisions,
+    numbers: Mapping[str, int],
+    evidence: Mapping[tuple[str, str], Row],
+) -> ShownPair:
+    row = finding.row
+    first, second = _contents(row["base_sha256"], row["duplicate_sha256"])
+    found = evidence.get((first, second))
+    alignment = found["alignment"] if found else None
+    return ShownPair(
+        finding=finding,
+        status=decisions.status(finding),
+        decision=decisions.find(finding),
+        numbers=(numbers.get(row["base_image_id"]), numbers.get(row["duplicate_image_id"])),
+        first_sha256=first,
+        second_sha256=second,
+        homography=json.dumps(list(alignment["homography"])) if alignment else "",
+        figures=_figures(found),
+    )
+
+
+_FIGURES = {
+    "overlap_first": "overlap, of the first picture",
+    "overlap_second": "overlap, of the second picture",
+    "fine_agreement": "texture that agrees, fine",
+    "coarse_agreement": "texture that agrees, coarse",
+    "contradicted": "places that contradict",
+    "edges_kept": "edges kept",
+    "edges_added": "edges added",
+    "recoloured": "colour changed",
+}
+
+
+def _figures(found: Row | None) -> dict[str, str]:
+    """The figures that a person can make something of."""
+    if found is None:
+        return {}
+    told = {"mean squared error": f"{found['mse']:.1f}"}
+    if found["thumbnail_correlation"] is not None:
+        told["likeness of thumbnails"] = f"{found['thumbnail_correlation']:.2f}"
+    alignment = found["alignment"]
+    if alignment is None:
+        return told | {"laid over each other": "found no way"}
+    told |= {words: f"{alignment[name]:.0%}" for name, words in _FIGURES.items()}
+    told["points that agree"] = f"{alignment['keypoints']}"
+    return told
+
+
+def _names(decision: Decision, images: Sequence[Row]) -> tuple[str, str]:
+    """The two pictures of a decision by their number, or by their content where they are gone."""
+    numbers = {row["content_sha256"]: str(n) for n, row in reversed([*enumerate(images, 1)])}
+    first, second = (
+        numbers.get(sha256, f"({sha256[:8]}…, no longer shown)")
+        for sha256 in (decision.pair.lower_sha256, decision.pair.higher_sha256)
+    )
+    return first, second
+
+
+def _contents(first_sha256: str | None, second_sha256: str | None) -> tuple[str, str]:
+    lower, higher = sorted((first_sha256 or "", second_sha256 or ""))
+    return lower, higher
