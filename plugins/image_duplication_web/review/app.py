@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
 
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
@@ -89,12 +90,11 @@ class _SafeHeaders:
 
 
 async def _answer_http(request: Request, error: Exception) -> Response:
-    assert_type = error if isinstance(error, StarletteHTTPException) else HTTPException(500)
-    status = assert_type.status_code
-    if status == 401 and _is_page(request):  # noqa: PLR2004
+    fault = error if isinstance(error, StarletteHTTPException) else HTTPException(500)
+    if fault.status_code == HTTPStatus.UNAUTHORIZED and _is_page(request):
         access: Access = request.app.state.access
         return RedirectResponse(access.login_address(str(request.url)), status_code=303)
-    return _answer(request, status, str(assert_type.detail), assert_type.headers)
+    return _answer(request, fault.status_code, str(fault.detail), fault.headers)
 
 
 async def _answer_invalid(request: Request, error: Exception) -> Response:
@@ -123,7 +123,7 @@ async def _answer_failed(request: Request, error: Exception) -> Response:
 
 
 def _answer(
-    request: Request, status: int, told: str, headers: dict[str, str] | None = None
+    request: Request, status: int, told: str, headers: Mapping[str, str] | None = None
 ) -> Response:
     if not _is_page(request):
         answer: Response = JSONResponse({"detail": told}, status_code=status)

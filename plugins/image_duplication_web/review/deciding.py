@@ -125,15 +125,15 @@ def _find_asked(
         if gone:
             raise HTTPException(
                 409,
-                f"{len(gone)} of the findings are no longer what this page showed: a run has judged "
-                "other pictures since. Nothing was recorded. Reload and look.",
+                f"{len(gone)} of the findings are no longer what this page showed: a run has "
+                "judged other pictures since. Nothing was recorded. Reload and look.",
             )
         findings = [known[one] for one in dict.fromkeys(asked.finding_ids)]
     if any(finding.pair is None for finding in findings):
         raise HTTPException(
             409,
-            "A finding was judged by an earlier release, which kept no kinds. Nothing was recorded. "
-            "Run the DAG with scope full for this category.",
+            "A finding was judged by an earlier release, which kept no kinds. Nothing was "
+            "recorded. Run the DAG with scope full for this category.",
         )
     return findings
 

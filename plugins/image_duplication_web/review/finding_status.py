@@ -51,7 +51,7 @@ class CategoryDecisions:
         """
         holding = list(self._holding(finding))
         rejections = [one for one in holding if one.verdict is DecisionVerdict.REJECTED]
-        return (rejections or holding or [None])[-1]
+        return next(reversed(rejections or holding), None)
 
     def status(self, finding: Finding) -> Status:
         """Where the finding is."""
@@ -79,7 +79,9 @@ class CategoryDecisions:
         said: dict[Pair, DecisionVerdict] = {}
         if verdict is not DecisionVerdict.REJECTED:
             said = {d.pair: DecisionVerdict.WITHDRAWN for d in holding if d.verdict is not verdict}
-        if verdict is not DecisionVerdict.WITHDRAWN and all(d.verdict is not verdict for d in holding):
+        if verdict is not DecisionVerdict.WITHDRAWN and all(
+            d.verdict is not verdict for d in holding
+        ):
             said[finding.pair] = verdict
         return [
             Decision(pair, word, DecisionOrigin.REVIEW, user, now, note)

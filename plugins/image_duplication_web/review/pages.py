@@ -114,7 +114,9 @@ def category(
         filtered={name: _asked(query).get(name) for name in _FILTERS if _asked(query).get(name)},
         page=page,
         statuses=Counter(decisions.status(finding) for finding in content.duplicates),
-        trend=draw_trend("Duplicate pictures", [(w.planned_at, w.findings, w.run_id) for w in weeks]),
+        trend=draw_trend(
+            "Duplicate pictures", [(w.planned_at, w.findings, w.run_id) for w in weeks]
+        ),
         choices=_choices(content),
     )
 

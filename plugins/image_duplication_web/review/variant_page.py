@@ -81,13 +81,16 @@ def read_variant(
 def _show_pictures(
     images: Sequence[Row], numbers: Mapping[str, int], content: CategoryContent
 ) -> Sequence[ShownPicture]:
-    bases = {row["base_image_id"] for row in images if row["role"] == Role.DUPLICATE}
-    keepers = {row["keeper_image_id"] for row in images if row["base_image_id"] in bases}
+    copies: dict[str, list[str]] = {}
+    for row in images:
+        if row["role"] == Role.DUPLICATE:
+            copies.setdefault(row["base_image_id"], []).append(str(numbers[row["image_id"]]))
+    keepers = {row["keeper_image_id"] for row in images if row["base_image_id"] in copies}
     return [
         ShownPicture(
             number,
             row,
-            _describe_role(row, numbers, bases),
+            _describe_role(row, numbers, copies),
             is_keeper=row["image_id"] in keepers,
             has_content=row["content_sha256"] in content.pictures,
         )
@@ -96,14 +99,18 @@ def _show_pictures(
     ]
 
 
-def _describe_role(row: Row, numbers: Mapping[str, int], bases: set[str]) -> str:
+def _describe_role(
+    row: Row, numbers: Mapping[str, int], copies: Mapping[str, Sequence[str]]
+) -> str:
     if row["role"] == Role.DUPLICATE:
         return f"repeats picture {numbers.get(row['base_image_id'], '?')}"
     if row["role"] == Role.UNJUDGED:
         return f"not judged: {(row['reason_code'] or 'unknown').replace('_', ' ')}"
     if row["is_usable"] is False:
         return "does not count"
-    return "shown again below" if row["image_id"] in bases else "a picture of its own"
+    if row["image_id"] in copies:
+        return f"shown again as {', '.join(copies[row['image_id']])}"
+    return "a picture of its own"
 
 
 def _show_pair(

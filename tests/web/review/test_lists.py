@@ -1,0 +1,122 @@
+"""Filters, orders, pages and files of the lists."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import Any
+
+import pytest
+
+from tests.judged_rows import judged_variant
+from tests.web.review.worlds import ReviewWorld, of_seller
+
+
+def variants_shown(text: str) -> list[str]:
+    return re.findall(r'aria-label="Finding \d+: variant ([^,]+),', text)
+
+
+def rows_of(answer: Any) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", ["1", "1", "2"]),
+        ("seller=shop-1", ["1", "1"]),
+        ("variant=2", ["2"]),
+        ("variant=catalogue-2", ["2"]),
+        ("kind=same_picture", ["1", "1", "2"]),
+        ("kind=cropped", []),
+        ("verdict=short_by_2", ["2"]),
+        ("verdict=short_by_1", ["1", "1"]),
+        ("status=rejected", ["2"]),
+        ("status=open", ["1", "1"]),
+        ("status=open&seller=shop-2", []),
+        ("order=seller&descending=true", ["2", "1", "1"]),
+        ("order=status&descending=true", ["2", "1", "1"]),
+        ("order=verdict&descending=true", ["2", "1", "1"]),
+        ("order=catalogue&descending=true", ["2", "1", "1"]),
+    ],
+)
+def test_findings_are_filtered_and_sorted_as_asked(
+    chairs: ReviewWorld, query: str, expected: list[str]
+) -> None:
+    client = chairs.client()
+    finding_id = chairs.app.state.sources.files.read(7).duplicates[2].finding_id
+    chairs.decide(client, verdict="rejected", finding_ids=[finding_id])
+
+    assert variants_shown(client.get(f"/categories/7?{query}").text) == expected
+    exported = rows_of(client.get(f"/categories/7/findings.csv?{query}"))
+    assert [row["variant_id"] for row in exported] == expected
+
+
+def test_export_has_the_decisions(chairs: ReviewWorld) -> None:
+    client = chairs.client()
+    finding_id = chairs.app.state.sources.files.read(7).duplicates[2].finding_id
+    chairs.decide(client, verdict="rejected", finding_ids=[finding_id])
+
+    row = rows_of(client.get("/categories/7/findings.csv?variant=2"))[0]
+
+    assert (row["status"], row["decided_by"]) == ("rejected", "olga")
+    assert row["decided_at"]
+
+
+def test_long_list_has_pages(world: ReviewWorld) -> None:
+    world.publish([judged_variant(f"{n:03}", [["a", "b"]]) for n in range(120)])
+    client = world.client()
+
+    pages = [variants_shown(client.get(f"/categories/7?page={n}").text) for n in (1, 2, 3, 99)]
+
+    assert [len(page) for page in pages] == [50, 50, 20, 20]
+    assert pages[0][0] == "000"
+    assert pages[1][0] == "050"
+    text = client.get("/categories/7?page=2&kind=same_picture").text
+    assert 'rel="next" href="/categories/7?page=3&amp;kind=same_picture"' in text
+    assert len(rows_of(client.get("/categories/7/findings.csv"))) == 120
+
+
+def test_categories_are_searched_sorted_and_paged(world: ReviewWorld) -> None:
+    for number, name in enumerate(["Chairs", "Desks", "Chair mats"], start=7):
+        copies = ["a", "b", "c", "d"][: 1 + number - 6]
+        world.publish([judged_variant("1", [copies])], category_id=number, name=name)
+    client = world.client()
+
+    def shown(query: str) -> list[str]:
+        return re.findall(
+            r'<th scope="row"><a href="/categories/(\d+)"', client.get(f"/categories?{query}").text
+        )
+
+    assert shown("") == ["9", "8", "7"]
+    assert shown("order=name&descending=false") == ["9", "7", "8"]
+    assert shown("search=chair&order=category_id&descending=false") == ["7", "9"]
+    assert shown("search=8") == ["8"]
+    assert shown("page=2") == []
+    assert [row["name"] for row in rows_of(client.get("/categories.csv?search=chair"))] == [
+        "Chair mats",
+        "Chairs",
+    ]
+
+
+def test_sorted_column_is_named_to_a_screen_reader(chairs: ReviewWorld) -> None:
+    text = chairs.client().get("/categories?order=short&descending=false").text
+
+    assert text.count('aria-sort="ascending"') == 1
+    assert text.count('aria-sort="descending"') == 0
+
+
+def test_run_export_has_a_row_per_category(chairs: ReviewWorld) -> None:
+    (row,) = rows_of(chairs.client().get("/run.csv?id=run-1"))
+
+    assert (row["category_id"], row["new"], row["findings"]) == ("7", "3", "3")
+
+
+def test_related_pictures_are_on_the_variant_page_alone(world: ReviewWorld) -> None:
+    rows = judged_variant("1", [["a"], ["b"], ["c"]], related=[("a", "b")])
+    world.publish([of_seller(rows, "shop-1")])
+    client = world.client()
+
+    assert "No picture is shown twice here" in client.get("/categories/7").text
+    assert "related: asks for nothing" in client.get("/categories/7/variant?id=1").text

@@ -1,0 +1,109 @@
+"""Pictures by content: only what a category refers to, only for who may look."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+
+from image_duplication import layout
+from image_duplication.pictures import archived_key
+from image_duplication.tables import JUDGED, Row, read_rows
+from tests.judged_rows import judged_variant
+from tests.web.review.worlds import ReviewWorld
+
+KINDS = ["pictures", "thumbnails"]
+
+
+def first_row(world: ReviewWorld, category_id: int = 7) -> Row:
+    rows = read_rows(world.storage, layout.current("images", category_id), JUDGED)
+    return next(row for row in rows if row["content_sha256"])
+
+
+def address(world: ReviewWorld, kind: str, category_id: int = 7) -> str:
+    return f"/{kind}/{category_id}/{first_row(world)['content_sha256']}"
+
+
+def test_picture_is_what_the_archive_has(chairs: ReviewWorld) -> None:
+    row = first_row(chairs)
+
+    answer = chairs.client("vera").get(address(chairs, "pictures"))
+
+    assert answer.status_code == 200
+    assert answer.content == chairs.storage.read_bytes(archived_key(row))
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["content-length"] == str(row["size_bytes"])
+
+
+def test_thumbnail_is_made_once_and_kept(chairs: ReviewWorld) -> None:
+    row = first_row(chairs)
+    key = layout.thumbnail(7, row["content_sha256"])
+    assert not chairs.storage.exists(key)
+
+    answer = chairs.client().get(address(chairs, "thumbnails"))
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert max(Image.open(io.BytesIO(answer.content)).size) <= 320
+    assert chairs.storage.read_bytes(key) == answer.content
+    chairs.storage.write_bytes(key, b"kept")
+    assert chairs.client().get(address(chairs, "thumbnails")).content == b"kept"
+
+
+def test_thumbnail_of_what_cannot_be_decoded_is_none(chairs: ReviewWorld) -> None:
+    chairs.storage.write_bytes(archived_key(first_row(chairs)), b"no picture at all")
+
+    answer = chairs.client().get(address(chairs, "thumbnails"))
+
+    assert answer.status_code == 404
+    assert chairs.client().get(address(chairs, "pictures")).status_code == 200
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_picture_may_be_kept_by_the_browser_alone(chairs: ReviewWorld, kind: str) -> None:
+    answer = chairs.client().get(address(chairs, kind))
+
+    assert answer.headers["cache-control"] == "private, max-age=31536000, immutable"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    again = chairs.client().get(
+        address(chairs, kind), headers={"If-None-Match": answer.headers["etag"]}
+    )
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("user", "status"), [(None, 401), ("stranger", 403)])
+def test_picture_is_for_nobody_else(
+    chairs: ReviewWorld, kind: str, user: str | None, status: int
+) -> None:
+    tag = chairs.client().get(address(chairs, kind)).headers["etag"]
+
+    answer = chairs.client(user).get(address(chairs, kind), headers={"If-None-Match": tag})
+
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_picture_of_another_category_is_none(chairs: ReviewWorld, kind: str) -> None:
+    chairs.publish([judged_variant("5", [["e"]])], category_id=8)
+
+    assert chairs.client().get(address(chairs, kind, category_id=8)).status_code == 404
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_picture_that_no_row_refers_to_is_none(chairs: ReviewWorld, kind: str) -> None:
+    assert chairs.client().get(f"/{kind}/7/{'0' * 64}").status_code == 404
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["..%2f..%2fstore.db", "A" * 64, "0" * 63, "x"])
+def test_picture_has_no_path(chairs: ReviewWorld, kind: str, name: str) -> None:
+    assert chairs.client().get(f"/{kind}/7/{name}").status_code in {404, 422}
+
+
+def test_picture_that_is_gone_from_the_archive_is_none(chairs: ReviewWorld) -> None:
+    chairs.storage.delete(archived_key(first_row(chairs)))
+
+    assert chairs.client().get(address(chairs, "pictures")).status_code == 404
+    assert chairs.client().get(address(chairs, "thumbnails")).status_code == 404
