@@ -152,7 +152,12 @@ def test_process_that_only_loads_plugins_imports_no_web_app(airflow_database: No
         "print(json.dumps([[p.name for p in plugins], errors, web]))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", loading], env=os.environ, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", loading],
+        check=True,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
     names, errors, web = json.loads(done.stdout.splitlines()[-1])

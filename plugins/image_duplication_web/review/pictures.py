@@ -99,7 +99,8 @@ def _find(sources: Sources, category_id: int, content_sha256: str) -> tuple[str,
 
 def _read_if_there(storage: Storage, key: str) -> bytes | None:
     try:
-        return storage.read_bytes(key)
+        # An empty file is what a crash may have left of one that was not forced to disk.
+        return storage.read_bytes(key) or None
     except MissingArtefactError:
         return None
 

@@ -10,6 +10,7 @@ from typing import Self
 
 from pebble import ProcessExpired, ProcessPool
 
+from image_duplication.detection.decoding import DecodeError
 from image_duplication.settings import Settings
 from image_duplication.thumbnails import make_thumbnail
 
@@ -57,7 +58,7 @@ class ThumbnailMaker:
             return await asyncio.wrap_future(self._schedule(content))
         except BrokenProcessPool as error:
             raise MakerBusyError(f"the process could not be started: {error}") from error
-        except (TimeoutError, ProcessExpired, ValueError, OSError) as error:
+        except (TimeoutError, ProcessExpired, DecodeError) as error:
             raise ThumbnailUnmakeableError(str(error)) from error
         finally:
             self._waiting -= 1

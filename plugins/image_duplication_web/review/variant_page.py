@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from image_duplication.overlays import find_overlay
 from image_duplication.records import Role
 from image_duplication.store.database import Store
 from image_duplication.store.decisions import Decision, read_current, read_history
@@ -27,18 +27,16 @@ class ShownPicture:
 
 @dataclass(frozen=True, slots=True)
 class ShownPair:
-    """Two pictures of a finding with the evidence, which is in the order of the content hashes.
+    """Two pictures of a finding, by their numbers in the variant, and the evidence in words.
 
-    `homography` is JSON, nine numbers, or empty where none was found.
+    `overlay` lays the second over the first: nine numbers as compare.js takes them, or nothing.
     """
 
     finding: Finding
     status: Status
     decision: Decision | None
     numbers: tuple[int | None, int | None]
-    first_sha256: str
-    second_sha256: str
-    homography: str
+    overlay: str
     figures: Mapping[str, str]
 
 
@@ -120,17 +118,19 @@ def _show_pair(
     evidence: Mapping[tuple[str, str], Row],
 ) -> ShownPair:
     row = finding.row
-    first, second = _contents(row["base_sha256"], row["duplicate_sha256"])
-    found = evidence.get((first, second))
-    alignment = found["alignment"] if found else None
+    found = evidence.get(_contents(row["base_sha256"], row["duplicate_sha256"]))
+    overlay = find_overlay(
+        found,
+        engine=row["engine"],
+        below_sha256=row["base_sha256"],
+        above_sha256=row["duplicate_sha256"],
+    )
     return ShownPair(
         finding=finding,
         status=decisions.status(finding),
         decision=decisions.find(finding),
         numbers=(numbers.get(row["base_image_id"]), numbers.get(row["duplicate_image_id"])),
-        first_sha256=first,
-        second_sha256=second,
-        homography=json.dumps(list(alignment["homography"])) if alignment else "",
+        overlay=" ".join(f"{number:.9g}" for number in overlay or ()),
         figures=_figures(found),
     )
 
