@@ -136,7 +136,7 @@ def test_correct_refuses_fast_when_the_last_character_does_not_fit(start: str) -
 
 
 def _seconds(apply: Callable[[str], object], url: str) -> float:
-    """CPU seconds, the best of three: garbage may be collected meanwhile, a slow pattern stays so."""
+    """CPU seconds, the best of three: garbage is collected in one, a slow pattern stays slow."""
     return min(_seconds_once(apply, url) for _ in range(3))
 
 
