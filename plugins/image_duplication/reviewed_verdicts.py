@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 import pyarrow as pa
 
 from image_duplication import layout
+from image_duplication.judged_variants import JudgedVariant
 from image_duplication.records import Role, Verdict
-from image_duplication.removal.category_states import JudgedVariant
-from image_duplication.removal.choosing import Reviews
+from image_duplication.reviews import Reviews
 from image_duplication.storage import Storage
 from image_duplication.tables import JUDGED, Row, read_state_tables
 from image_duplication.verdicts import Judgement, judge_variant
