@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from image_duplication.records import DecisionVerdict, Kind
-from image_duplication.store.decisions import Decision, Pair
+from image_duplication.store.decisions import Contents, Decision, Pair
 from image_duplication.tables import Row
 
 
@@ -18,7 +18,7 @@ class Reviews:
     """
 
     confirmed: Mapping[str, Mapping[Pair, int]]  # by variant: the pairs' newest decisions
-    rejected: frozenset[tuple[str, str, str]]
+    rejected: frozenset[Contents]
     allows_unreviewed_identical: bool
 
     @classmethod
@@ -38,7 +38,7 @@ class Reviews:
             if decision.verdict is DecisionVerdict.CONFIRMED:
                 confirmed.setdefault(pair.variant_id, {})[pair] = number
             elif decision.verdict is DecisionVerdict.REJECTED:
-                rejected.add((pair.variant_id, pair.lower_sha256, pair.higher_sha256))
+                rejected.add(pair.contents)
         return cls(confirmed, frozenset(rejected), allows_unreviewed_identical)
 
     def is_rejected(self, variant_id: str, first_sha256: str, second_sha256: str) -> bool:
