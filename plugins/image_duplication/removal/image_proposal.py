@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from image_duplication import layout
+from image_duplication.judged_variants import JudgedVariant
 from image_duplication.records import RemovalKind, Verdict
-from image_duplication.removal.category_states import JudgedVariant, read_judged_variants
-from image_duplication.removal.choosing import Reviews, choose_images
+from image_duplication.removal.category_states import read_judged_variants
+from image_duplication.removal.choosing import choose_images
 from image_duplication.removal.manifest import CategoryProposal, Proposal
 from image_duplication.removal.proposing import is_above, propose
+from image_duplication.reviews import Reviews
 from image_duplication.settings import Settings
 from image_duplication.storage import Storage
 from image_duplication.store.database import Store
