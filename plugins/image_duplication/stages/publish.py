@@ -33,6 +33,7 @@ from image_duplication.finding_changes import (
     keep_found_findings,
     keep_settled_variants,
 )
+from image_duplication.gallery.category_pages import write_gallery
 from image_duplication.plans import Plan, PlannedCategory, read_plan
 from image_duplication.records import Relation, StageReport
 from image_duplication.settings import Settings
@@ -197,6 +198,7 @@ def _publish_category(
             not_judged=not_judged,
             write_extract=settings.report.write_extract_csv,
         )
+        write_gallery(storage, settings, category.category_id, not_judged=len(not_judged))
         replace(state, is_whole=True, not_judged=len(not_judged)).write(
             storage, category.category_id
         )
