@@ -178,7 +178,13 @@ def _publish_category(
     not_judged = _find_not_judged(storage, plan, category, finished, merge)
     # Whatever is replaced below, a repeat of this run still knows what was there.
     keep_found_findings(storage, plan.run_id, category.category_id, merge.stated)
-    is_current = previous is not None and previous.is_whole and not previous.not_judged
+    is_current = (
+        previous is not None
+        and previous.is_whole
+        and not previous.not_judged
+        # An earlier release wrote none.
+        and storage.exists(layout.gallery(category.category_id))
+    )
     is_stale = bool(merge.judged or category.left or not_judged or not is_current)
     if is_stale:
         gone = merge.stated - merge.kept - merge.judged
