@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -30,6 +31,13 @@ class DecodeError(Exception):
 
 def decode(content: bytes, *, formats: Sequence[str], max_pixels: int) -> Image.Image:
     """The first frame as an RGB picture, of one of Pillow's formats. Raises DecodeError."""
+    with _opened(content, formats, max_pixels) as opened:
+        return _load(opened)
+
+
+@contextlib.contextmanager
+def _opened(content: bytes, formats: Sequence[str], max_pixels: int) -> Iterator[Image.Image]:
+    """A picture of which nothing is decoded yet. Raises DecodeError, for its use too."""
     try:
         with warnings.catch_warnings():
             # A warning is no reason to lose a picture; a real fault raises on load.
@@ -39,14 +47,18 @@ def decode(content: bytes, *, formats: Sequence[str], max_pixels: int) -> Image.
                     raise DecodeError(
                         f"{opened.width}x{opened.height} px, at most {max_pixels} pixels allowed"
                     )
-                opened.load()
-                return _to_rgb(_upright(opened))
+                yield opened
     except DecodeError:
         raise
     except UnidentifiedImageError as error:
         raise DecodeError(f"no picture of the formats {', '.join(formats)}") from error
     except Exception as error:  # the per-image edge: codecs raise whatever they please
         raise DecodeError(f"{type(error).__name__}: {error}") from error
+
+
+def _load(opened: Image.Image) -> Image.Image:
+    opened.load()
+    return _to_rgb(_upright(opened))
 
 
 def _upright(picture: Image.Image) -> Image.Image:
@@ -78,3 +90,19 @@ def _to_8_bit(picture: Image.Image) -> Image.Image:
     if samples.max(initial=0) > _TOP_8_BIT:
         samples = samples.clip(0, _TOP_16_BIT) >> 8
     return Image.fromarray(samples.clip(0, _TOP_8_BIT).astype(np.uint8))
+
+
+def decode_small(
+    content: bytes, *, formats: Sequence[str], max_pixels: int, side_px: int
+) -> Image.Image:
+    """The picture in RGB with its longer side reduced to `side_px`, or as it is when it is smaller.
+
+    A JPEG file is decoded at a fraction of its size, still at least twice what is asked for. Raises
+    DecodeError.
+    """
+    with _opened(content, formats, max_pixels) as opened:
+        share = 2 * side_px / max(opened.size)
+        opened.draft(None, (int(opened.width * share), int(opened.height * share)))
+        small = _load(opened)
+        small.thumbnail((side_px, side_px), reducing_gap=2.0)
+        return small

@@ -34,6 +34,7 @@ from image_duplication.finding_changes import (
     keep_found_findings,
     keep_settled_variants,
 )
+from image_duplication.gallery.category_pages import write_gallery
 from image_duplication.plans import Plan, PlannedCategory, read_plan
 from image_duplication.records import Relation, StageReport
 from image_duplication.reviewed_category import ReviewedCategory
@@ -210,7 +211,13 @@ def _publish_category(
     not_judged = _find_not_judged(storage, plan, category, finished, merge)
     # Whatever is replaced below, a repeat of this run still knows what was there.
     keep_found_findings(storage, plan.run_id, category.category_id, merge.stated)
-    is_current = previous is not None and previous.is_whole and not previous.not_judged
+    is_current = (
+        previous is not None
+        and previous.is_whole
+        and not previous.not_judged
+        # An earlier release wrote none.
+        and storage.exists(layout.gallery(category.category_id))
+    )
     is_stale = bool(merge.judged or category.left or not_judged or not is_current)
     if is_stale:
         gone = merge.stated - merge.kept - merge.judged
@@ -236,12 +243,20 @@ def _publish_category(
         write_category_csvs(
             reviewed, not_judged=not_judged, write_extract=settings.report.write_extract_csv
         )
+<<<<<<< HEAD
         replace(
             state, is_whole=True, not_judged=len(not_judged), newest_decision=decided.newest
         ).write(storage, category.category_id)
     changed = compare_findings(
         storage, plan.run_id, category.category_id, merge.parts, reviews.rejected
     )
+=======
+        write_gallery(storage, settings, category.category_id, not_judged=len(not_judged))
+        replace(state, is_whole=True, not_judged=len(not_judged)).write(
+            storage, category.category_id
+        )
+    changed = compare_findings(storage, plan.run_id, category.category_id, merge.parts)
+>>>>>>> gallery
     summary = _summarise(
         reviewed,
         plan,

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, HTTPException, Path
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from image_duplication.records import DecisionVerdict
-from image_duplication.store.decisions import Decision, read_current, record
+from image_duplication.store.decisions import LONGEST_NOTE, Decision, read_current, record
 from image_duplication.store.leases import now_in_utc
 from image_duplication_web.access import ActingUser
 from image_duplication_web.review.category_files import CategoryContent, Finding
@@ -47,7 +47,7 @@ class DecisionRequest(_Closed):
     """`withdrawn` takes back whatever holds."""
     finding_ids: tuple[str, ...] = Field((), max_length=_MOST_IDS)
     matching: Matching | None = None
-    note: str = Field("", max_length=4_000)
+    note: str = Field("", max_length=LONGEST_NOTE)
 
     @model_validator(mode="after")
     def _names_findings(self) -> DecisionRequest:

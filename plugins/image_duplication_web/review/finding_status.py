@@ -8,10 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from image_duplication.records import DecisionOrigin, DecisionVerdict
-from image_duplication.store.decisions import Decision, Pair
+from image_duplication.store.decisions import Contents, Decision, Pair
 from image_duplication_web.review.category_files import Finding
-
-_Contents = tuple[str, str, str]
 
 
 class Status(StrEnum):
@@ -32,14 +30,14 @@ _STATUS_OF = {
 class CategoryDecisions:
     """The decisions of a category that hold."""
 
-    by_contents: Mapping[_Contents, tuple[Decision, ...]]
+    by_contents: Mapping[Contents, tuple[Decision, ...]]
 
     @classmethod
     def of(cls, current: Mapping[Pair, tuple[int, Decision]]) -> CategoryDecisions:
         """From what `store.decisions.read_current` gives."""
-        found: dict[_Contents, tuple[Decision, ...]] = {}
+        found: dict[Contents, tuple[Decision, ...]] = {}
         for _, decision in sorted(current.values(), key=lambda numbered: numbered[0]):
-            contents = _contents_of(decision.pair)
+            contents = decision.pair.contents
             found[contents] = (*found.get(contents, ()), decision)
         return cls(found)
 
@@ -60,7 +58,7 @@ class CategoryDecisions:
 
     def _holding(self, finding: Finding) -> Iterator[Decision]:
         if finding.pair is not None:
-            for decision in self.by_contents.get(_contents_of(finding.pair), ()):
+            for decision in self.by_contents.get(finding.pair.contents, ()):
                 is_own = decision.pair == finding.pair
                 if is_own or decision.verdict is DecisionVerdict.REJECTED:
                     yield decision
@@ -87,7 +85,3 @@ class CategoryDecisions:
             Decision(pair, word, DecisionOrigin.REVIEW, user, now, note)
             for pair, word in said.items()
         ]
-
-
-def _contents_of(pair: Pair) -> _Contents:
-    return pair.variant_id, pair.lower_sha256, pair.higher_sha256

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from image_duplication.web_addresses import find_web_address
 from image_duplication_web.review.assets import ASSETS
 
 _TEMPLATES = Environment(
@@ -90,15 +91,6 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
     return HTMLResponse(text, status_code=status)
 
 
-def _web_address(url: str | None) -> str | None:
-    """A seller's address if a browser may follow it; a script in it is none."""
-    try:
-        parts = urlsplit(url or "")
-    except ValueError:
-        return None
-    return url if parts.scheme in {"http", "https"} and parts.netloc else None
-
-
 def _moment(value: datetime | None) -> str:
     return "" if value is None else f"{value:%d %b %Y, %H:%M} UTC"
 
@@ -120,7 +112,7 @@ def _figure(value: float | None) -> str:
 
 
 _TEMPLATES.filters.update(
-    web_address=_web_address,
+    web_address=find_web_address,
     moment=_moment,
     day=lambda value: f"{value:%d %b %Y}",
     words=_words,

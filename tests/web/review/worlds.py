@@ -120,8 +120,7 @@ class ReviewWorld:
     def _archive(self, row: Row) -> Row:
         if row["content_sha256"] is None:
             return row
-        seed = int(row["content_sha256"][:8], 16)
-        content = encode(draw_picture(seed, 320, 240))
+        content = encode(draw_picture(int(row["content_sha256"][:8], 16)))
         row = row | {"content_sha256": sha256(content), "size_bytes": len(content)}
         self.storage.write_bytes(archived_key(row), content, durable=False)
         return row
