@@ -243,20 +243,13 @@ def _publish_category(
         write_category_csvs(
             reviewed, not_judged=not_judged, write_extract=settings.report.write_extract_csv
         )
-<<<<<<< HEAD
+        write_gallery(storage, settings, category.category_id, not_judged=len(not_judged))
         replace(
             state, is_whole=True, not_judged=len(not_judged), newest_decision=decided.newest
         ).write(storage, category.category_id)
     changed = compare_findings(
         storage, plan.run_id, category.category_id, merge.parts, reviews.rejected
     )
-=======
-        write_gallery(storage, settings, category.category_id, not_judged=len(not_judged))
-        replace(state, is_whole=True, not_judged=len(not_judged)).write(
-            storage, category.category_id
-        )
-    changed = compare_findings(storage, plan.run_id, category.category_id, merge.parts)
->>>>>>> gallery
     summary = _summarise(
         reviewed,
         plan,
