@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from image_duplication.records import Kind
 from image_duplication_web.review.category_files import CategoryContent, Finding
-from image_duplication_web.review.finding_status import CategoryDecisions, Status
+from image_duplication_web.review.finding_status import CategoryDecisions, Status, StatusFilter
 
 PAGE_ROWS = 50
 
@@ -36,7 +36,7 @@ class FindingFilter(BaseModel):
     kind: Kind | None = None
     seller: str = Field("", max_length=255)
     """The seller's whole id."""
-    status: Status | None = None
+    status: StatusFilter = StatusFilter.STANDING
     verdict: str = Field("", max_length=64)
     variant: str = Field("", max_length=255)
     """The whole id of a variant or a catalogue entry."""
@@ -49,7 +49,7 @@ class FindingFilter(BaseModel):
             and (not self.seller or self.seller == row["seller_id"])
             and (not self.verdict or self.verdict == finding.verdict)
             and (not self.variant or self.variant in (row["variant_id"], row["catalogue_id"]))
-            and (self.status is None or self.status is decisions.status(finding))
+            and self.status.shows(decisions.status(finding))
         )
 
 

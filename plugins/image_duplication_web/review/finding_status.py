@@ -20,6 +20,22 @@ class Status(StrEnum):
     REJECTED = "rejected"
 
 
+class StatusFilter(StrEnum):
+    """Which of these a list shows; what was rejected comes back only when it is asked for."""
+
+    STANDING = "standing"  # open and confirmed
+    OPEN = "open"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    ALL = "all"
+
+    def shows(self, status: Status) -> bool:
+        """Whether findings of a status are shown."""
+        if self is StatusFilter.STANDING:
+            return status is not Status.REJECTED
+        return self is StatusFilter.ALL or self.value == status.value
+
+
 _STATUS_OF = {
     DecisionVerdict.CONFIRMED: Status.CONFIRMED,
     DecisionVerdict.REJECTED: Status.REJECTED,

@@ -28,7 +28,7 @@ from image_duplication_web.review.finding_list import (
     sort_findings,
     take_page,
 )
-from image_duplication_web.review.finding_status import CategoryDecisions, Status
+from image_duplication_web.review.finding_status import CategoryDecisions, StatusFilter
 from image_duplication_web.review.rendering import render
 from image_duplication_web.review.run_page import read_run
 from image_duplication_web.review.sources import SourcesOfApp
@@ -165,7 +165,7 @@ def _choices(content: CategoryContent) -> dict[str, list[str]]:
     sellers = Counter(f.row["seller_id"] for f in found if f.row["seller_id"])
     return {
         "kind": [kind.value for kind in Kind if kind in kinds],
-        "status": [status.value for status in Status],
+        "status": [status.value for status in StatusFilter if status is not StatusFilter.STANDING],
         "verdict": sorted({finding.verdict for finding in found if finding.verdict}),
         "seller": [seller for seller, _ in sellers.most_common(_SELLERS_OFFERED)],
         "order": [order.value for order in FindingOrder],

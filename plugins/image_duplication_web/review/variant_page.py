@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from image_duplication.judged_variants import JudgedVariant
 from image_duplication.overlays import find_overlay
 from image_duplication.records import Role
+from image_duplication.reviewed_category import review_variant
+from image_duplication.reviews import Reviews
 from image_duplication.store.database import Store
 from image_duplication.store.decisions import Decision, read_current, read_history
 from image_duplication.tables import Row
@@ -45,7 +48,7 @@ class ShownVariant:
     """Everything on the page of a variant."""
 
     variant_id: str
-    verdict: Row
+    verdict: Row  # with what people have rejected
     pictures: Sequence[ShownPicture]
     pairs: Sequence[ShownPair]
     history: Sequence[tuple[Decision, tuple[str, str]]]
@@ -61,12 +64,15 @@ def read_variant(
         _contents(row["first_sha256"], row["second_sha256"]): row
         for row in files.read_evidence(category_id, variant_id)
     }
-    decisions = CategoryDecisions.of(read_current(store, category_id))
+    current = read_current(store, category_id)
+    decisions = CategoryDecisions.of(current)
+    judged = JudgedVariant(variant_id, content.verdicts[variant_id], images, [])
+    reviewed = review_variant(judged, Reviews.of(current, allows_unreviewed_identical=False))
     numbers = {row["image_id"]: number for number, row in enumerate(images, start=1)}
     findings = [one for one in content.findings if one.row["variant_id"] == variant_id]
     return ShownVariant(
         variant_id=variant_id,
-        verdict=content.verdicts[variant_id],
+        verdict=reviewed.verdict,
         pictures=list(_show_pictures(images, numbers, content)),
         pairs=[_show_pair(finding, decisions, numbers, evidence) for finding in findings],
         history=[

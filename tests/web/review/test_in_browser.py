@@ -278,12 +278,14 @@ def test_category_of_a_thousand_findings_is_there_at_once(
     thousand: ReviewWorld, opening: Opening
 ) -> None:
     page = opening("/categories/7")
-    began = time.monotonic()
-    page.goto(page.url.replace("?", "") + "?page=7", wait_until="domcontentloaded")
-    took = time.monotonic() - began
-    print(f"page of a thousand findings: {took * 1000:.0f} ms")
+    page.goto(f"{page.url}?page=7")
+    took_ms = page.evaluate(
+        "(([one]) => one.responseEnd - one.requestStart)"
+        "(performance.getEntriesByType('navigation'))"
+    )
+    print(f"page of a thousand findings: {took_ms:.0f} ms")
 
-    assert took < 1.0
+    assert took_ms < 1_000
     assert page.locator(".finding").count() == 50
 
 
