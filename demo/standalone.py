@@ -64,6 +64,8 @@ def run_airflow(source: str, port: int, console: Console) -> None:
         console.print(f"\nAirflow is ready: [bold]{airflow.address}[/bold]")
         console.print(f"  user {airflow.user}, password {airflow.password}", highlight=False)
         console.print(f"  DAG {DAG_ID}: press Trigger; results below {airflow.data}")
+        console.print("  Review what it found: Browse, Image duplication; or", highlight=False)
+        console.print(f"  {airflow.address}/image-duplication/", highlight=False)
         console.print("  Stop with Ctrl-C.")
         with contextlib.suppress(KeyboardInterrupt):
             signal.sigwait({signal.SIGINT, signal.SIGTERM})

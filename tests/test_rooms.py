@@ -92,6 +92,28 @@ def test_domain_has_no_circle_of_imports() -> None:
     assert set(order) >= MODULES.keys()
 
 
+WEB = PLUGINS / "image_duplication_web"
+WEB_MODULES = {module_name(path): path for path in sorted(WEB.rglob("*.py"))}
+KNOW_AIRFLOW = {"image_duplication_web.airflow_auth", "image_duplication_web.airflow_app"}
+
+
+@pytest.mark.parametrize("name", sorted(WEB_MODULES.keys() - KNOW_AIRFLOW))
+def test_web_module_knows_nothing_of_airflow(name: str) -> None:
+    foreign = {imported.split(".")[0] for imported in imported_names(WEB_MODULES[name])}
+
+    assert not foreign & {"airflow", "image_duplication_airflow"}
+
+
+def test_one_web_module_knows_airflows_users() -> None:
+    knowing = {
+        name
+        for name, path in WEB_MODULES.items()
+        if "airflow" in {imported.split(".")[0] for imported in imported_names(path)}
+    }
+
+    assert knowing == {"image_duplication_web.airflow_auth"}
+
+
 def executed_as_plugins(plugins: Path) -> set[str]:
     """What Airflow executes below a plugins folder: it asks for each folder and file by name."""
     rules = GitIgnoreSpec.from_lines((plugins / ".airflowignore").read_text().splitlines())
