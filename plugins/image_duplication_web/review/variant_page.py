@@ -73,7 +73,7 @@ def read_variant(
     return ShownVariant(
         variant_id=variant_id,
         verdict=reviewed.verdict,
-        pictures=list(_show_pictures(images, numbers, content)),
+        pictures=_show_pictures(reviewed.images, numbers, content),
         pairs=[_show_pair(finding, decisions, numbers, evidence) for finding in findings],
         history=[
             (decision, _names(decision, images))

@@ -348,3 +348,15 @@ def test_pages_ask_no_other_host(chairs: ReviewWorld) -> None:
         for sheet in sheets
         if "http" in sheet.read_text().replace("http://www.w3.org", "")
     ] == []
+
+
+def test_variant_shows_a_rejected_picture_as_one_of_its_own(chairs: ReviewWorld) -> None:
+    client = chairs.client()
+    assert "short by 2" in client.get("/categories/7/variant?id=2").text
+    finding_id = chairs.app.state.sources.files.read(7).duplicates[2].finding_id
+
+    chairs.decide(client, verdict="rejected", finding_ids=[finding_id])
+
+    text = client.get("/categories/7/variant?id=2").text
+    assert "repeats picture" not in text
+    assert "undecided" in text
