@@ -38,6 +38,12 @@ class Pair:
         lower, higher = sorted(sha256s)
         return cls(category_id, variant_id, lower, higher, frozenset(map(Kind, kinds)))
 
+    def find_other(self, content_sha256: str) -> str | None:
+        """The content that is paired with one; None where that one is not of the pair."""
+        if content_sha256 == self.lower_sha256:
+            return self.higher_sha256
+        return self.lower_sha256 if content_sha256 == self.higher_sha256 else None
+
     @property
     def contents(self) -> Contents:
         """The variant and its two contents, whatever the kinds."""
