@@ -78,7 +78,8 @@ def find_carried(
     }
     carried: dict[Pair, Decision] = {}
     for pair, (number, decision) in decided.holding.items():
-        if pair.variant_id in successors:
+        # Of one that went on before, people may have thought better since.
+        if pair.variant_id in successors and number not in decided.gone_on:
             for successor in _find_pairs(pair, successors[pair.variant_id]):
                 if successor.contents not in decided.contents:
                     carried.setdefault(successor, _carry(decision, number, successor, now))

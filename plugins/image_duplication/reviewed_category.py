@@ -142,22 +142,18 @@ def _keep(image_id: str, reason: str) -> Row:
 def _find_findings(variant: JudgedVariant, reviews: Reviews, images: list[Row]) -> Iterator[Row]:
     by_image = {row["image_id"]: row for row in images if row["content_sha256"]}
     for finding in variant.findings:
-        is_rejected = reviews.is_rejected(
-            # Null in the state of an earlier release.
-            variant.variant_id, finding["base_sha256"] or "", finding["duplicate_sha256"] or ""
-        )  # fmt: skip
         if finding["relation"] != Relation.DUPLICATE:
-            if not is_rejected:
+            pair = (finding["base_sha256"], finding["duplicate_sha256"])
+            if None in pair or not reviews.is_rejected(variant.variant_id, *pair):
                 yield finding
             continue
         row = by_image[finding["duplicate_image_id"]]
-        if not is_rejected:
+        if row["base_image_id"] == finding["base_image_id"]:
             yield finding | _find_action(row)
         elif row["base_image_id"] != row["image_id"]:
             # A copy of another picture that was told apart from the same base.
-            yield (
-                finding | _based_on(by_image[row["base_image_id"]]) | SAME_FILE | _find_action(row)
-            )
+            base = _based_on(by_image[row["base_image_id"]])
+            yield finding | base | SAME_FILE | _find_action(row)
 
 
 def _find_action(row: Row) -> Row:

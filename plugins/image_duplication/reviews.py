@@ -51,9 +51,11 @@ class Reviews:
         if self.is_rejected(row["variant_id"], row["content_sha256"], row["keeper_sha256"]):
             return False
         return row["decision_id"] is None or any(
-            row["content_sha256"] in {pair.lower_sha256, pair.higher_sha256}
-            and pair.kinds == frozenset(row["kinds"])
+            pair.kinds == frozenset(row["kinds"])
+            # The other one is the base: where a third picture is kept, it must be the same as that.
+            and not self.is_rejected(row["variant_id"], other, row["keeper_sha256"])
             for pair in self.confirmed.get(row["variant_id"], ())
+            if (other := pair.find_other(row["content_sha256"]))
         )
 
     def find_decision(self, finding: Row) -> int | None:

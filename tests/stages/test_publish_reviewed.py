@@ -17,6 +17,7 @@ from PIL import Image
 
 from image_duplication import layout
 from image_duplication.records import DecisionOrigin, DecisionVerdict, Kind, StageReport
+from image_duplication.removal.image_proposal import propose_images
 from image_duplication.settings import Settings, load_settings
 from image_duplication.stages.archive import archive_images
 from image_duplication.stages.detect import detect_duplicates
@@ -60,9 +61,11 @@ def contents() -> dict[str, bytes]:
         "photo": encode(photo),
         "saved again": encode(photo, "JPEG", quality=70),
         "saved anew": encode(photo, "JPEG", quality=85),
+        "saved once more": encode(photo, "JPEG", quality=78),
         "cropped": encode(photo.crop((0, 0, 260, 230)), "JPEG", quality=88),
         "mirrored": encode(photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT), "JPEG", quality=88),
         "other": encode(draw_photo(2, 260, 300), "JPEG", quality=88),
+        "other saved anew": encode(draw_photo(2, 260, 300), "JPEG", quality=70),
         "third": encode(draw_photo(3, 280, 280), "JPEG", quality=88),
         "white": encode(Image.new("RGB", (60, 60), "white")),
     }
@@ -234,6 +237,17 @@ def test_rejected_pair_is_in_no_report_of_the_next_full_run(reviewed: Reviewed) 
     assert reviewed.changes() == []
     facts = read_rows(reviewed.storage, layout.current("findings", 7), FINDINGS)
     assert [row["relation"] for row in facts] == ["duplicate"]
+    proposal = propose_images(
+        reviewed.storage,
+        reviewed.settings,
+        reviewed.store,
+        removal_id="a" * 32,
+        category_ids=[7],
+        proposed_by="proposer",
+        allow_unreviewed_identical=True,
+    )
+    (proposed,) = proposal.categories
+    assert (proposed.rows, proposed.short_variants, proposed.excluded) == (0, 0, {"rejected": 1})
 
 
 def test_pair_is_back_once_its_rejection_is_withdrawn(reviewed: Reviewed) -> None:
@@ -398,13 +412,22 @@ def test_decision_goes_on_when_a_picture_is_saved_anew(
 
 
 def test_decision_goes_on_from_one_that_was_carried(reviewed: Reviewed) -> None:
-    reviewed.run("photo", "saved anew", "other")
-    reviewed.decide(REJECTED, (sha("photo"), sha("saved anew")))
-    reviewed.run("photo", "other", "third")
     reviewed.run("photo", "saved again", "other")
+    reviewed.decide(REJECTED)
+    reviewed.run("photo", "saved anew", "other")
+    summary = reviewed.run("photo", "saved once more", "other")
 
-    carried = reviewed.decisions()[tuple(sorted((sha("photo"), sha("saved again"))))]  # type: ignore[index]
-    assert carried.carried_from == 1
+    assert [one.carried_from for one in summary.decisions_carried] == [2]
+    assert reviewed.told() == []
+
+
+def test_decision_goes_on_after_a_run_that_lacked_the_picture(reviewed: Reviewed) -> None:
+    reviewed.run("photo", "saved again", "other")
+    reviewed.decide(REJECTED)
+    reviewed.run("photo", "third", "other")
+    summary = reviewed.run("photo", "saved anew", "other")
+
+    assert [one.carried_from for one in summary.decisions_carried] == [1]
 
 
 @pytest.mark.parametrize(
@@ -434,8 +457,6 @@ def test_decision_does_not_go_on_to_another_picture(
 def test_decision_goes_on_when_both_pictures_are_saved_anew(reviewed: Reviewed) -> None:
     reviewed.run("photo", "other", "third")
     reviewed.decide(REJECTED, (sha("photo"), sha("other")), [Kind.CROPPED])
-    again = encode(draw_photo(2, 260, 300), "JPEG", quality=70)
-    contents()["other saved anew"] = again
     summary = reviewed.run("saved anew", "other saved anew", "third")
 
     assert [one.carried_from for one in summary.decisions_carried] == [1]
@@ -473,6 +494,8 @@ def test_carried_decision_that_is_withdrawn_stays_so(reviewed: Reviewed) -> None
     reviewed.decide(DecisionVerdict.WITHDRAWN, (sha("photo"), sha("saved anew")))
     reviewed.publish()
 
+    assert len(reviewed.told()) == 1
+    reviewed.run("photo", "saved once more", "other")
     assert len(reviewed.told()) == 1
     assert len(reviewed.decisions()) == 1
 

@@ -38,6 +38,12 @@ class Pair:
         lower, higher = sorted(sha256s)
         return cls(category_id, variant_id, lower, higher, frozenset(map(Kind, kinds)))
 
+    def find_other(self, content_sha256: str) -> str | None:
+        """The content that is paired with one; None where that one is not of the pair."""
+        if content_sha256 == self.lower_sha256:
+            return self.higher_sha256
+        return self.lower_sha256 if content_sha256 == self.higher_sha256 else None
+
     @property
     def contents(self) -> Contents:
         """The variant and its two contents, whatever the kinds."""
@@ -66,12 +72,13 @@ class Decided:
 
     `newest` is the number of the latest decision, withdrawals among them; 0: none. `holding` are
     the decisions that hold, each with its number. `contents` are those of every pair that anything
-    was decided of, ever.
+    was decided of, ever. `gone_on` are the numbers of the decisions that were carried over.
     """
 
     newest: int = 0
     holding: Mapping[Pair, tuple[int, Decision]] = field(default_factory=dict)
     contents: frozenset[Contents] = frozenset()
+    gone_on: frozenset[int] = frozenset()
 
 
 def record(store: Store, decisions: Sequence[Decision]) -> None:
@@ -155,6 +162,11 @@ def read_decided(store: Store, category_id: int) -> Decided:
     """All that was decided of a category."""
     with store.transaction() as connection:
         rows = connection.execute(_newest_of(category_id)).mappings().all()
+        gone_on = connection.scalars(
+            sa.select(DECISIONS.c.carried_from).where(
+                DECISIONS.c.category_id == category_id, DECISIONS.c.carried_from.is_not(None)
+            )
+        ).all()
     newest = {row["decision_id"]: _read(row) for row in rows}
     return Decided(
         newest=max(newest, default=0),
@@ -164,6 +176,7 @@ def read_decided(store: Store, category_id: int) -> Decided:
             if decision.verdict is not DecisionVerdict.WITHDRAWN
         },
         contents=frozenset(decision.pair.contents for decision in newest.values()),
+        gone_on=frozenset(gone_on),
     )
 
 
