@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from image_duplication import layout
@@ -13,6 +14,7 @@ from image_duplication.gallery.category_pages import write_gallery
 from image_duplication.settings import load_settings
 from image_duplication.stages.publish import publish_run
 from image_duplication.storage import Storage
+from image_duplication.store.standings import CatalogueStanding
 from image_duplication.summary import RunSummary
 from image_duplication.tables import Row
 from tests.judged_rows import Unit, draw_picture, encode, finish_unit, write_plan
@@ -67,3 +69,25 @@ class Gallery:
 
 def read_gallery(storage: Storage) -> Gallery:
     return Gallery(storage.read_bytes(layout.gallery(7)).decode())
+
+
+def standing(weeks_ago: int, findings: int) -> CatalogueStanding:
+    """How the catalogue stood some weeks before 2 March 2026."""
+    return CatalogueStanding(
+        run_id=f"run {weeks_ago}",
+        planned_at=datetime(2026, 3, 2) - timedelta(weeks=weeks_ago),  # noqa: DTZ001
+        scope="changed",
+        variants_judged=1,
+        new=3,
+        repeated=0,
+        resolved=1,
+        units_failed=0,
+        categories_failed=0,
+        categories=1,
+        variants=10,
+        compliant=5,
+        short=4,
+        undecided=1,
+        findings=findings,
+        by_kind={},
+    )

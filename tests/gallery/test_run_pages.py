@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import html
 import re
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ from image_duplication.store.standings import (
 )
 from image_duplication.summary import RunSummary
 from image_duplication.tables import Row
-from tests.gallery.published import publish
+from tests.gallery.published import publish, standing
 from tests.judged_rows import judged_variant
 
 HOSTILE = "</script><b>&'\""
@@ -39,27 +38,6 @@ def publish_one(storage: Storage, name: str = "Chairs") -> RunSummary:
     summary = publish(storage, [rows])
     (category,) = summary.categories
     return dataclasses.replace(summary, categories=(dataclasses.replace(category, name=name),))
-
-
-def standing(weeks_ago: int, findings: int) -> CatalogueStanding:
-    return CatalogueStanding(
-        run_id=f"run {weeks_ago}",
-        planned_at=datetime(2026, 3, 2) - timedelta(weeks=weeks_ago),  # noqa: DTZ001
-        scope="changed",
-        variants_judged=1,
-        new=3,
-        repeated=0,
-        resolved=1,
-        units_failed=0,
-        categories_failed=0,
-        categories=1,
-        variants=10,
-        compliant=5,
-        short=4,
-        undecided=1,
-        findings=findings,
-        by_kind={},
-    )
 
 
 def page_of(storage: Storage, summary: RunSummary, trend: list[CatalogueStanding]) -> str:
