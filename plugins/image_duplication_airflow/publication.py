@@ -1,13 +1,16 @@
-"""What follows the publication of a run: its record and page, metrics, reports' asset, alerts."""
+"""What a publication heeds, people's decisions; and what follows it, from records to alerts."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from image_duplication.errors import PermanentError
 from image_duplication.gallery.run_pages import TREND_RUNS, write_run_page
+from image_duplication.stages.publish import People
+from image_duplication.store.decisions import read_decided, record_carried
 from image_duplication.store.standings import read_run_trend, record_summary
 from image_duplication_airflow.alerting import tell_of_summary
 from image_duplication_airflow.category_reports import note_renewed
@@ -43,3 +46,8 @@ def following_up(run: Run, store: Store) -> Iterator[Callable[[RunSummary], None
             count_run(summary)
             note_renewed(summary)
             tell_of_summary(summary, run)
+
+
+def people_of(store: Store) -> People:
+    """What the store has of people's decisions."""
+    return People(functools.partial(read_decided, store), functools.partial(record_carried, store))

@@ -11,6 +11,8 @@ from typing import Any
 
 from image_duplication import layout
 from image_duplication.gallery.category_pages import write_gallery
+from image_duplication.reviewed_category import ReviewedCategory
+from image_duplication.reviews import Reviews
 from image_duplication.settings import load_settings
 from image_duplication.stages.publish import publish_run
 from image_duplication.storage import Storage
@@ -35,9 +37,14 @@ def write_thumbnail(storage: Storage, row: Row, seed: int = 1) -> None:
     storage.write_bytes(layout.thumbnail(7, row["content_sha256"]), content, durable=False)
 
 
-def rewrite(storage: Storage, *, inline_mb: float = 15, not_judged: int = 0) -> Gallery:
+def rewrite(
+    storage: Storage, *, inline_mb: float = 15, not_judged: int = 0, reviews: Reviews | None = None
+) -> Gallery:
     settings = load_settings({"report": {"gallery_inline_mb": inline_mb}})
-    write_gallery(storage, settings, 7, not_judged=not_judged)
+    reviewed = ReviewedCategory.read(
+        storage, 7, reviews or Reviews.of({}, allows_unreviewed_identical=True)
+    )
+    write_gallery(reviewed, settings, not_judged=not_judged)
     return read_gallery(storage)
 
 

@@ -13,6 +13,7 @@ import pytest
 from image_duplication import layout
 from image_duplication.gallery.assembly import to_script_json
 from image_duplication.gallery.contents import say_verdict
+from image_duplication.reviews import Reviews
 from image_duplication.storage import Storage
 from image_duplication.tables import Row
 from tests.gallery.published import Gallery, publish, read_gallery, rewrite, write_thumbnail
@@ -183,6 +184,18 @@ def verdict(**fields: Any) -> Row:
 )
 def test_verdict_is_said_in_words(row: Row, sentence: str) -> None:
     assert say_verdict(row) == sentence
+
+
+def test_gallery_leaves_out_what_a_person_has_rejected(storage: Storage) -> None:
+    rows = repeated()
+    publish(storage, [rows])
+    lower, higher = sorted(row["content_sha256"] for row in rows[:2])
+    rejected = Reviews({}, frozenset({("a", lower, higher)}), allows_unreviewed_identical=True)
+    (shown,) = rewrite(storage, reviews=rejected).variants
+
+    assert [finding["relation"] for finding in shown["findings"]] == ["related"]
+    assert [image["role"] for image in shown["images"]] == ["base", "base", "base", "unjudged"]
+    assert shown["verdict"] == "compliant"
 
 
 # Thumbnails -------------------------------------------------------------------------------------
