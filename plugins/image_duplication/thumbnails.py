@@ -65,10 +65,13 @@ def write_thumbnails(
     waiting = iter(rows)
     with ThreadPoolExecutor(_IN_FLIGHT) as pool:
         while batch := list(itertools.islice(waiting, _BATCH_PICTURES)):
-            # One of equal bytes stands for all of them.
-            wanted = {row["content_sha256"]: row for row in batch}.values()
+            wanted: dict[str, Row] = {}
+            for row in batch:  # one of equal bytes stands for all of them
+                wanted.setdefault(row["content_sha256"], row)
             counts.update(
-                pool.map(lambda row: _ensure(storage, settings, run_id, row, decoding), wanted)
+                pool.map(
+                    lambda row: _ensure(storage, settings, run_id, row, decoding), wanted.values()
+                )
             )
     return counts
 
@@ -82,7 +85,7 @@ def _ensure(
         return ThumbnailOutcome.KEPT
     picture = find_picture(storage, run_id, row)
     if picture is None:
-        logger.warning("no picture of image %s: it gets no thumbnail", row["image_id"])
+        logger.info("no picture of image %s: it gets no thumbnail", row["image_id"])
         return ThumbnailOutcome.FAILED
     content = storage.read_bytes(picture)
     try:

@@ -1,4 +1,4 @@
-"""What a publication heeds, people's decisions; and what follows it: record, page, alerts."""
+"""What a publication heeds, people's decisions; and what follows it, from records to alerts."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from image_duplication.gallery.assembly import (
     to_script_json,
 )
 from image_duplication.gallery.contents import read_shown
+from image_duplication.reviewed_category import ReviewedCategory
 from image_duplication.settings import Settings
 from image_duplication.storage import Storage
 from image_duplication.tables import Row
@@ -51,20 +52,18 @@ class _Totals:
         self.judged_until = max(moments, default=None)
 
 
-def write_gallery(
-    storage: Storage, settings: Settings, category_id: int, *, not_judged: int
-) -> None:
-    """Write the page from the category's current state; `not_judged` variants have no verdict.
+def write_gallery(reviewed: ReviewedCategory, settings: Settings, *, not_judged: int) -> None:
+    """Write the page of a category as people see it; `not_judged` variants have no verdict.
 
     The page holds the thumbnails that are there, within `report.gallery_inline_mb`; else it refers
     to them by relative path. The same state and thumbnails give the same page.
     """
+    storage, category_id = reviewed.storage, reviewed.category_id
     totals = _Totals()
     places: dict[str, int] = {}
     with tempfile.TemporaryFile("w+", encoding="utf-8") as aside:
         variants = read_shown(
-            storage,
-            category_id,
+            reviewed,
             place_thumbnail=lambda sha256: places.setdefault(sha256, len(places)),
             count=totals.count,
         )

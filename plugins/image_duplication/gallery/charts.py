@@ -103,6 +103,6 @@ def _choose_top(most: int) -> int:
     if most <= _TICKS:
         return _TICKS
     step = most / _TICKS
-    power = 10 ** math.floor(math.log10(step))
+    power = 10.0 ** math.floor(math.log10(step))
     nice = next(power * factor for factor in _NICE if power * factor >= step)
     return _TICKS * math.ceil(nice)

@@ -1,37 +1,44 @@
-"""What a category's gallery shows of each variant, read from the category's current state."""
+"""What a category's gallery shows of each variant, read from the category's state."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import pyarrow as pa
 
 from image_duplication import layout
 from image_duplication.evidence_rows import EVIDENCE
+from image_duplication.judged_variants import JudgedVariant
 from image_duplication.overlays import find_overlay
 from image_duplication.records import Action, Role, Verdict
-from image_duplication.storage import Storage
-from image_duplication.tables import FINDINGS, JUDGED, VERDICTS, Row, read_rows
+from image_duplication.reviewed_category import ReviewedCategory
+from image_duplication.tables import Row, read_state_rows
 from image_duplication.web_addresses import find_web_address
 
 Shown = dict[str, Any]
 """A variant as the page's script takes it; the names of its fields stand in gallery.js."""
 
-_EVIDENCE_COLUMNS = (
-    "variant_id",
-    "first_sha256",
-    "second_sha256",
-    "rotation_deg",
-    "mse",
-    "thumbnail_correlation",
-    "alignment",
+_EVIDENCE = pa.schema(
+    [
+        EVIDENCE.field(name)
+        for name in (
+            "variant_id",
+            "first_sha256",
+            "second_sha256",
+            "rotation_deg",
+            "mse",
+            "thumbnail_correlation",
+            "alignment",
+        )
+    ]
 )
 _SIGNIFICANT = 6
 
 
 def read_shown(
-    storage: Storage,
-    category_id: int,
+    reviewed: ReviewedCategory,
     *,
     place_thumbnail: Callable[[str], int],
     count: Callable[[Row], None],
@@ -41,49 +48,28 @@ def read_shown(
     `place_thumbnail` gives the place of a content hash among the page's thumbnails; `count` is told
     every verdict (`tables.VERDICTS`), shown or not. One variant is in memory at a time.
     """
-
-    def read(subject: str, schema: Any, columns: tuple[str, ...] | None = None) -> _Following:
-        return _Following(read_rows(storage, layout.current(subject, category_id), schema, columns))
-
-    images = read("images", JUDGED)
-    findings = read("findings", FINDINGS)
-    evidence = read("evidence", EVIDENCE, _EVIDENCE_COLUMNS)
-    for verdict in read_rows(storage, layout.current("verdicts", category_id), VERDICTS):
-        variant_id = verdict["variant_id"]
-        rows, found = images.take(variant_id), findings.take(variant_id)
-        pairs = evidence.take(variant_id)
-        count(verdict)
-        if found or verdict["verdict"] != Verdict.COMPLIANT:
-            yield _show_variant(verdict, rows, found, pairs, place_thumbnail)
-
-
-class _Following:
-    """Rows by variant, asked for in their own order; a variant may have none."""
-
-    def __init__(self, rows: Iterable[Row]) -> None:
-        self._groups = itertools.groupby(rows, key=lambda row: row["variant_id"])
-        self._waiting: tuple[str, list[Row]] | None = None
-
-    def take(self, variant_id: str) -> list[Row]:
-        if self._waiting is None:
-            group = next(self._groups, None)
-            self._waiting = group and (group[0], list(group[1]))
-        if self._waiting is None or self._waiting[0] != variant_id:
-            return []
-        rows = self._waiting[1]
-        self._waiting = None
-        return rows
+    key = layout.current("evidence", reviewed.category_id)
+    evidence = itertools.groupby(
+        read_state_rows(reviewed.storage, key, _EVIDENCE), key=lambda pair: pair["variant_id"]
+    )
+    waiting = next(evidence, None)
+    for variant in reviewed.variants():
+        pairs: list[Row] = []
+        # In the same order, but of those variants alone that have several pictures.
+        if waiting is not None and waiting[0] == variant.variant_id:
+            pairs = list(waiting[1])
+            waiting = next(evidence, None)
+        count(variant.verdict)
+        if variant.findings or variant.verdict["verdict"] != Verdict.COMPLIANT:
+            yield _show_variant(variant, pairs, place_thumbnail)
 
 
 def _show_variant(
-    verdict: Row,
-    rows: list[Row],
-    findings: list[Row],
-    pairs: list[Row],
-    place_thumbnail: Callable[[str], int],
+    variant: JudgedVariant, pairs: list[Row], place_thumbnail: Callable[[str], int]
 ) -> Shown:
+    verdict = variant.verdict
     images = sorted(
-        (row for row in rows if row["role"] != Role.ABSENT),
+        (row for row in variant.images if row["role"] != Role.ABSENT),
         # As they are judged: see `detection.grouping`.
         key=lambda row: (row["position"] is None, row["position"] or 0, row["image_id"] or ""),
     )
@@ -103,7 +89,7 @@ def _show_variant(
         "verdict": verdict["verdict"],
         "says": say_verdict(verdict),
         "images": [_show_image(row, places, place_thumbnail) for row in images],
-        "findings": [_show_finding(row, places, evidence) for row in findings],
+        "findings": [_show_finding(row, places, evidence) for row in variant.findings],
     }
 
 
@@ -159,7 +145,7 @@ def _show_finding(
         "base": places[finding["base_image_id"]],
         "duplicate": places[finding["duplicate_image_id"]],
         "relation": finding["relation"],
-        "kinds": finding["kinds"],
+        "kinds": finding["kinds"] or [],  # null in the state of an earlier release
         "sentence": finding["sentence"],
         "distance": _round(finding["distance"]),
         "engine": finding["engine"],

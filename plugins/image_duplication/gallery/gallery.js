@@ -285,7 +285,7 @@
 
   const fillChoices = (fieldset, data, counts, names) => {
     fieldset.hidden = counts.size === 0;
-    for (const name of [...Object.keys(names).filter((one) => counts.has(one))]) {
+    for (const name of Object.keys(names).filter((one) => counts.has(one))) {
       const label = make("label");
       const box = make("input");
       box.type = "checkbox";

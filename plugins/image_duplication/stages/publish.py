@@ -212,13 +212,7 @@ def _publish_category(
     not_judged = _find_not_judged(storage, plan, category, finished, merge)
     # Whatever is replaced below, a repeat of this run still knows what was there.
     keep_found_findings(storage, plan.run_id, category.category_id, merge.stated)
-    is_current = (
-        previous is not None
-        and previous.is_whole
-        and not previous.not_judged
-        # An earlier release wrote none.
-        and storage.exists(layout.gallery(category.category_id))
-    )
+    is_current = previous is not None and previous.is_whole and not previous.not_judged
     is_stale = bool(merge.judged or category.left or not_judged or not is_current)
     if is_stale:
         gone = merge.stated - merge.kept - merge.judged
@@ -239,12 +233,18 @@ def _publish_category(
     decided = people.deciding(category.category_id)
     reviews = Reviews.of(decided.holding, allows_unreviewed_identical=True)
     reviewed = ReviewedCategory.read(storage, category.category_id, reviews)
-    is_stale = is_stale or previous is None or previous.newest_decision != decided.newest
+    is_stale = (
+        is_stale
+        or previous is None
+        or previous.newest_decision != decided.newest
+        # An earlier release wrote none.
+        or not storage.exists(layout.gallery(category.category_id))
+    )
     if is_stale:
         write_category_csvs(
             reviewed, not_judged=not_judged, write_extract=settings.report.write_extract_csv
         )
-        write_gallery(storage, settings, category.category_id, not_judged=len(not_judged))
+        write_gallery(reviewed, settings, not_judged=len(not_judged))
         replace(
             state, is_whole=True, not_judged=len(not_judged), newest_decision=decided.newest
         ).write(storage, category.category_id)
