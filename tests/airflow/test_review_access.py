@@ -137,7 +137,7 @@ def test_airflow_lists_the_page_and_the_tab(client: Any) -> None:
 
     (plugin,) = [one for one in answer.json()["plugins"] if one["name"] == "image_duplication"]
     assert [view["destination"] for view in plugin["external_views"]] == ["nav", "dag_run"]
-    assert [app["url_prefix"] for app in plugin["fastapi_apps"]] == [PREFIX]
+    assert PREFIX in [app["url_prefix"] for app in plugin["fastapi_apps"]]
     assert errors.json()["import_errors"] == []
 
 

@@ -93,7 +93,9 @@ async def _answer_http(request: Request, error: Exception) -> Response:
     fault = error if isinstance(error, StarletteHTTPException) else HTTPException(500)
     if fault.status_code == HTTPStatus.UNAUTHORIZED and _is_page(request):
         access: Access = request.app.state.access
-        return RedirectResponse(access.login_address(str(request.url)), status_code=303)
+        # Without a host, for a proxy may be known to browsers by another one.
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(access.login_address(here), status_code=303)
     return _answer(request, fault.status_code, str(fault.detail), fault.headers)
 
 
