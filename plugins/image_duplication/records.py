@@ -241,6 +241,27 @@ class RetentionKind(StrEnum):
     PART = "part"  # what a killed writer left
 
 
+class CheckMode(StrEnum):
+    """What a check of an upload does about pictures that will not do."""
+
+    ALERT = "alert"  # says so
+    BLOCK = "block"  # refuses the upload
+
+
+class PictureSource(StrEnum):
+    """Where a picture of an upload check comes from."""
+
+    SHOWN = "shown"  # by the variant, already
+    UPLOADED = "uploaded"
+
+
+class Suggestion(StrEnum):
+    """What is best done with a picture of an upload check."""
+
+    KEEP = "keep"
+    REPLACE = "replace"  # by a picture of another view
+
+
 class Scope(StrEnum):
     """Which variants a run judges: those that are due, or all."""
 
