@@ -364,6 +364,27 @@ class UploadSettings(_Section):
     """Requests that wait for a free process; one more is sent away, to come again later."""
 
 
+class UploadServiceSettings(_Section):
+    """How the upload check is served; `host`, `port` and keys: as a service of its own."""
+
+    host: str = Field("127.0.0.1", min_length=1)
+    port: int = Field(8090, ge=0, le=65_535)
+    """0: any that is free; it is printed."""
+    keys_file: str = "build/upload_check_keys"
+    """A line `name:hash` for each API key; a relative path starts at the folder that holds
+    include/."""
+    keys: tuple[str, ...] = ()
+    """Further lines of the same form."""
+    requests_per_minute: int = Field(600, ge=1)
+    """Of one API key or user, in any minute."""
+    max_open_requests: int = Field(64, ge=1, le=10_000)
+    """Received, waiting and judged at once, by one process that serves."""
+    receive_time_s: float = Field(60.0, gt=0, le=3_600)
+    """From the first byte of a request to its last."""
+    worker_memory_mb: int = Field(2_048, ge=256)
+    """Address space that a process may take for the pictures of one request."""
+
+
 class RetentionSettings(_Section):
     """After how many days the maintenance may delete what nothing needs any more."""
 
@@ -400,6 +421,7 @@ class Settings(BaseSettings):
     removal: RemovalSettings = RemovalSettings()
     notices: NoticeSettings = NoticeSettings()
     upload: UploadSettings = UploadSettings()
+    upload_service: UploadServiceSettings = UploadServiceSettings()
     retention: RetentionSettings = RetentionSettings()
     alerts: AlertSettings = AlertSettings()
 

@@ -1,0 +1,166 @@
+"""The worker processes and the bounded queue in front of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+from collections.abc import Awaitable, Callable
+from concurrent.futures.process import BrokenProcessPool
+
+from pebble import ProcessExpired, ProcessPool
+from starlette.requests import ClientDisconnect
+
+from image_duplication.errors import TransientError, UploadRefusedError
+from image_duplication.settings import Settings
+from image_duplication_web.upload_check.measures import Measures
+from image_duplication_web.upload_check.refusals import RefusalCode, RequestRefusedError
+from image_duplication_web.upload_check.workers import (
+    Judged,
+    Order,
+    WorkerContext,
+    judge,
+    report_ready,
+    start_work,
+)
+
+logger = logging.getLogger(__name__)
+
+_START_S = 60.0  # that a worker may take to start, on a machine that is busy
+_NEWEST_WEIGHT = 0.2  # of the latest request in the moving mean of their seconds
+_CODES = {
+    "variant_unknown": RefusalCode.VARIANT_UNKNOWN,
+    "too_many_files": RefusalCode.TOO_MANY_PICTURES,
+    "no_files": RefusalCode.NO_PICTURES,
+}
+
+
+class WorkerPool:
+    """Judges uploads in other processes, a bounded number at once.
+
+    Orders wait here rather than in Pebble's own queue, so that one that is given up before its turn
+    costs nothing. Used from one event loop; workers start with `start` or the first order.
+    """
+
+    def __init__(self, settings: Settings, measures: Measures) -> None:
+        self._settings = settings
+        self._measures = measures
+        self._processes = settings.upload.processes or len(os.sched_getaffinity(0))
+        self._queue_length = settings.upload.queue_length
+        self._free = asyncio.Semaphore(self._processes)
+        self._waiting = 0
+        self._mean_s = 0.2
+        self._context = WorkerContext(self._note_start)
+        self._started = 0
+        self._pool: ProcessPool | None = None
+        measures.waiting.set_function(lambda: self._waiting)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the workers have been started and their pool works."""
+        return self._pool is not None and self._pool.active
+
+    async def start(self) -> None:
+        """Start the workers; return when one can work. Raises TimeoutError."""
+        async with asyncio.timeout(_START_S):
+            await asyncio.wrap_future(self._living_pool().schedule(report_ready))
+
+    def stop(self) -> None:
+        """End the workers, whatever they are at."""
+        if self._pool is not None:
+            self._pool.stop()
+            self._pool.join()
+            self._pool = None
+
+    def check_room(self) -> None:
+        """Refuse an order that would find the queue full. Raises RequestRefusedError."""
+        if self._free.locked() and self._waiting >= self._queue_length:
+            rounds = (self._waiting + 1) / self._processes
+            raise RequestRefusedError(
+                RefusalCode.QUEUE_FULL,
+                f"{self._processes} requests are judged and {self._waiting} wait, which is the "
+                "most allowed; come again later",
+                retry_after_s=max(1.0, math.ceil(rounds * self._mean_s)),
+                is_unread=True,
+            )
+
+    async def judge(
+        self, order: Order, *, ends_at: float, is_wanted: Callable[[], Awaitable[bool]]
+    ) -> Judged:
+        """The answer to an order, or RequestRefusedError; `ends_at` by the event loop's clock.
+
+        Its worker is killed when the time is over. An order whose sender has gone by the time it
+        would be begun is not begun.
+        """
+        self.check_room()
+        try:
+            async with asyncio.timeout_at(ends_at):
+                await self._wait_for_turn()
+                try:
+                    if not await is_wanted():
+                        raise ClientDisconnect
+                    return await self._judge(order)
+                finally:
+                    self._free.release()
+        except TimeoutError as error:
+            allowed_s = self._settings.upload.total_time_s
+            raise RequestRefusedError(
+                RefusalCode.OUT_OF_TIME,
+                f"there is no verdict after {allowed_s:g} s, which is the longest allowed; fewer "
+                "or smaller pictures take less",
+                retry_after_s=allowed_s,
+            ) from error
+
+    async def _wait_for_turn(self) -> None:
+        self._waiting += 1
+        try:
+            await self._free.acquire()
+        finally:
+            self._waiting -= 1
+
+    async def _judge(self, order: Order) -> Judged:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        with self._measures.judging.track_inprogress():
+            try:
+                # A timeout around this cancels the future, by which Pebble kills the worker.
+                judged: Judged = await asyncio.wrap_future(
+                    self._living_pool().schedule(judge, args=[order])
+                )
+            except UploadRefusedError as error:
+                code = _CODES.get(error.code, RefusalCode.FIELD_NOT_VALID)
+                raise RequestRefusedError(code, str(error)) from error
+            except TransientError as error:
+                logger.warning("an upload could not be compared: %s", error)
+                raise RequestRefusedError(
+                    RefusalCode.NOT_READY, f"{error}; come again later", retry_after_s=30
+                ) from error
+            except (ProcessExpired, BrokenProcessPool, MemoryError) as error:
+                logger.error("a worker was lost: %r", error)
+                raise RequestRefusedError(
+                    RefusalCode.JUDGING_FAILED,
+                    "the process that judged these pictures ended; another is started. Fewer or "
+                    "smaller pictures need less memory",
+                ) from error
+        self._mean_s += _NEWEST_WEIGHT * (loop.time() - began - self._mean_s)
+        return judged
+
+    def _note_start(self) -> None:
+        self._started += 1
+        if self._started > self._processes:
+            self._measures.restarts.inc()
+
+    def _living_pool(self) -> ProcessPool:
+        if self._pool is not None and not self._pool.active:
+            # Pebble gives a pool up when a worker dies that has no order.
+            logger.error("the pool of workers is broken; starting another")
+            self.stop()
+        if self._pool is None:
+            self._pool = ProcessPool(
+                max_workers=self._processes,
+                initializer=start_work,
+                initargs=[self._settings],
+                context=self._context,
+            )
+        return self._pool
