@@ -44,7 +44,6 @@ HINDI_PHRASES: Mapping[Kind, tuple[Phrase, ...]] = {
         Phrase(
             r"shows about (\d+)% of the other picture", "दूसरी फ़ोटो का लगभग {}% दिखाती है", "crop"
         ),
-        Phrase(r"shows a part of the other picture", "दूसरी फ़ोटो का एक हिस्सा दिखाती है", "crop"),
     ),
     Kind.RECOLOURED: (
         Phrase(r"colours inverted", "उलटे रंगों में", "colour"),
