@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -144,6 +145,13 @@ class PhotoProblem(StrEnum):
     PLACEHOLDER = "placeholder"
     LISTED_TWICE = "listed_twice"
     UNREADABLE = "unreadable"  # could not be fetched or decoded
+
+    @classmethod
+    def of_notes(cls, notes: Iterable[str]) -> PhotoProblem | None:
+        """The problem that the quality notes of a picture tell of, the weightiest if several."""
+        noted = set(notes)
+        told = (cls.BLANK, cls.PLACEHOLDER, cls.TOO_SMALL)
+        return next((problem for problem in told if problem in noted), None)
 
 
 class DecisionVerdict(StrEnum):

@@ -12,11 +12,10 @@ from image_duplication.records import (
     Kind,
     PictureSource,
     QualityNote,
-    Relation,
     Role,
     Suggestion,
 )
-from image_duplication.upload_check.check import PairReport, PictureReport, UploadCheck
+from image_duplication.upload_check.check import UploadCheck
 
 
 class _Closed(BaseModel):
@@ -40,31 +39,25 @@ class PictureAnswer(_Closed):
     keeper: int | None = Field(description="Number of the picture to keep of those that are alike.")
     suggestion: Suggestion
 
-    @classmethod
-    def of(cls, report: PictureReport) -> Self:
-        """The answer's form of a report."""
-        return cls.model_validate(report, from_attributes=True)
-
 
 class PairAnswer(_Closed):
-    """Two pictures that are one, or of which one is a close-up."""
+    """Two pictures that belong together, by their numbers."""
 
-    relation: Relation
-    first: int = Field(ge=1, description="Number of the earlier picture.")
+    first: int = Field(ge=1)
     second: int = Field(ge=1)
     kinds: list[Kind] = Field(description="What was done to the picture.")
     sentence: str = Field(description="The same in English, without a full stop.")
-    sentence_hindi: str
-    distance: float = Field(ge=0, description="0: the same; the scale is the engine's own.")
+    sentence_hindi: str = Field(description="The same in Hindi.")
+    distance: float = Field(ge=0, description="0: no difference; the scale is the engine's own.")
     engine: Engine
-    keep: int | None = Field(description="Number of the picture to keep; null for a close-up.")
-    keep_reason: str | None
-    replace: int | None = Field(description="Number of the picture to replace.")
 
-    @classmethod
-    def of(cls, report: PairReport) -> Self:
-        """The answer's form of a report."""
-        return cls.model_validate(report, from_attributes=True)
+
+class DuplicateAnswer(PairAnswer):
+    """The picture `second` repeats `first`."""
+
+    keep: int = Field(ge=1, description="The one to keep of all that are alike.")
+    keep_reason: str
+    replace: int = Field(ge=1, description="The one of the two to replace.")
 
 
 class CheckAnswer(_Closed):
@@ -81,7 +74,8 @@ class CheckAnswer(_Closed):
     required: int = Field(ge=1)
     missing: int = Field(ge=0)
     pictures: list[PictureAnswer]
-    pairs: list[PairAnswer]
+    duplicates: list[DuplicateAnswer]
+    related: list[PairAnswer] = Field(description="Close-ups and the like: nothing to replace.")
     message: str = Field(description="For the seller, in English: what is wrong and what to do.")
     message_hindi: str = Field(description="The same in Hindi.")
 
