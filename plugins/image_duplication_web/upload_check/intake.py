@@ -207,7 +207,8 @@ class _Form:
             raise RequestRefusedError(
                 RefusalCode.FIELD_NOT_VALID,
                 f"received the field {self._part[:80]!a}, {fault}; allowed are {FILES_FIELD} "
-                f"(up to {self._max_files} times) and once each {', '.join(CheckFields.model_fields)}",
+                f"(up to {self._max_files} times) and once each "
+                f"{', '.join(CheckFields.model_fields)}",
                 is_unread=True,
             )
         else:

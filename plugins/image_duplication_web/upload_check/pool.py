@@ -12,11 +12,14 @@ from concurrent.futures.process import BrokenProcessPool
 from pebble import ProcessExpired, ProcessPool
 from starlette.requests import ClientDisconnect
 
-from image_duplication.errors import TransientError, UploadRefusedError
 from image_duplication.settings import Settings
 from image_duplication_web.upload_check.measures import Measures
 from image_duplication_web.upload_check.refusals import RefusalCode, RequestRefusedError
 from image_duplication_web.upload_check.workers import (
+    FAULT,
+    NO_MEMORY,
+    NOT_NOW,
+    Declined,
     Judged,
     Order,
     WorkerContext,
@@ -28,6 +31,7 @@ from image_duplication_web.upload_check.workers import (
 logger = logging.getLogger(__name__)
 
 _START_S = 60.0  # that a worker may take to start, on a machine that is busy
+_LATER_S = 30.0  # after which a storage that did not answer may be asked again
 _NEWEST_WEIGHT = 0.2  # of the latest request in the moving mean of their seconds
 _CODES = {
     "variant_unknown": RefusalCode.VARIANT_UNKNOWN,
@@ -56,10 +60,11 @@ class WorkerPool:
         self._pool: ProcessPool | None = None
         measures.waiting.set_function(lambda: self._waiting)
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether the workers have been started and their pool works."""
-        return self._pool is not None and self._pool.active
+    def find_alive(self) -> bool:
+        """Whether the workers run; if not, others are started."""
+        is_alive = self._pool is not None and self._pool.active
+        self._living_pool()
+        return is_alive
 
     async def start(self) -> None:
         """Start the workers; return when one can work. Raises TimeoutError."""
@@ -69,7 +74,7 @@ class WorkerPool:
     def stop(self) -> None:
         """End the workers, whatever they are at."""
         if self._pool is not None:
-            self._pool.stop()
+            self._pool.stop()  # type: ignore[no-untyped-call]
             self._pool.join()
             self._pool = None
 
@@ -125,26 +130,20 @@ class WorkerPool:
         with self._measures.judging.track_inprogress():
             try:
                 # A timeout around this cancels the future, by which Pebble kills the worker.
-                judged: Judged = await asyncio.wrap_future(
+                outcome: Judged | Declined = await asyncio.wrap_future(
                     self._living_pool().schedule(judge, args=[order])
                 )
-            except UploadRefusedError as error:
-                code = _CODES.get(error.code, RefusalCode.FIELD_NOT_VALID)
-                raise RequestRefusedError(code, str(error)) from error
-            except TransientError as error:
-                logger.warning("an upload could not be compared: %s", error)
-                raise RequestRefusedError(
-                    RefusalCode.NOT_READY, f"{error}; come again later", retry_after_s=30
-                ) from error
-            except (ProcessExpired, BrokenProcessPool, MemoryError) as error:
+            except (ProcessExpired, BrokenProcessPool) as error:
                 logger.error("a worker was lost: %r", error)
                 raise RequestRefusedError(
                     RefusalCode.JUDGING_FAILED,
-                    "the process that judged these pictures ended; another is started. Fewer or "
-                    "smaller pictures need less memory",
+                    "the process that judged these pictures ended, and another is started; fewer "
+                    "or smaller pictures need less of it",
                 ) from error
+        if isinstance(outcome, Declined):
+            raise _refused(outcome)
         self._mean_s += _NEWEST_WEIGHT * (loop.time() - began - self._mean_s)
-        return judged
+        return outcome
 
     def _note_start(self) -> None:
         self._started += 1
@@ -164,3 +163,18 @@ class WorkerPool:
                 context=self._context,
             )
         return self._pool
+
+
+def _refused(declined: Declined) -> RequestRefusedError:
+    if declined.code == NOT_NOW:
+        return RequestRefusedError(
+            RefusalCode.NOT_READY, f"{declined.message}; come again later", retry_after_s=_LATER_S
+        )
+    if declined.code in {NO_MEMORY, FAULT}:
+        reason = "need more memory than allowed" if declined.code == NO_MEMORY else "met a fault"
+        return RequestRefusedError(
+            RefusalCode.JUDGING_FAILED,
+            f"these pictures {reason}; fewer or smaller ones may be judged",
+        )
+    code = _CODES.get(declined.code, RefusalCode.FIELD_NOT_VALID)
+    return RequestRefusedError(code, declined.message)

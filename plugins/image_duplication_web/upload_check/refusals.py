@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 from enum import StrEnum
 from http import HTTPStatus
 
@@ -93,7 +94,7 @@ class Refusal(BaseModel):
 
 
 class RequestRefusedError(Exception):
-    """This request gets no verdict. `is_unread`: its body may go on, so its connection is closed."""
+    """This request gets no verdict. `is_unread`: its body may go on, so it is cut off."""
 
     def __init__(
         self,
@@ -143,15 +144,13 @@ def _answer(
     code: RefusalCode,
     message: str,
     *,
-    headers: dict[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
     retry_after_s: int | None = None,
 ) -> Response:
     request.app.state.measures.count_rejection(code)
     refusal = Refusal(code=code, message=message, retry_after_s=retry_after_s)
     more = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
-    return JSONResponse(
-        refusal.model_dump(mode="json"), code.status, {**(headers or {}), **more}
-    )
+    return JSONResponse(refusal.model_dump(mode="json"), code.status, {**(headers or {}), **more})
 
 
 def _sentence(request: Request, code: RefusalCode, error: HTTPException) -> str:

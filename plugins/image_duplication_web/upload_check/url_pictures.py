@@ -84,9 +84,7 @@ class UrlPictures:
                 f"of {len(urls)} pictures {len(refused)} could not be fetched: "
                 + "; ".join(refused[:3]),
             )
-        return tuple(
-            UploadedFile(url, folder / f"{number:02d}") for number, url in enumerate(urls)
-        )
+        return tuple(UploadedFile(url, folder / f"{number:02d}") for number, url in enumerate(urls))
 
     # In a thread ---------------------------------------------------------------------------------
 

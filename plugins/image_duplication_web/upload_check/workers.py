@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import resource
 import signal
@@ -15,12 +16,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from image_duplication.errors import TransientError, UploadRefusedError
 from image_duplication.records import CheckMode
 from image_duplication.settings import Settings
 from image_duplication.storage import Storage
 from image_duplication.upload_check.answer import CheckAnswer
 from image_duplication.upload_check.check import UploadedFile, check_pictures
 from image_duplication.upload_check.shown import read_shown_pictures
+
+logger = logging.getLogger(__name__)
 
 _MEGABYTE = 1 << 20
 _EARLY_VICTIM = b"500"  # of 1,000: when memory is short, the kernel ends a worker, not the service
@@ -46,6 +50,19 @@ class Judged:
     cpu_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """Why there is no answer: a code of UploadRefusedError or one of the three below."""
+
+    code: str
+    message: str
+
+
+NOT_NOW = "not_now"  # the same may succeed later
+NO_MEMORY = "no_memory"
+FAULT = "fault"
+
+
 class _Desk:
     """What a worker has at hand from its start."""
 
@@ -69,8 +86,26 @@ def _limit_memory(size_bytes: int) -> None:
         Path("/proc/self/oom_score_adj").write_bytes(_EARLY_VICTIM)
 
 
-def judge(order: Order) -> Judged:
-    """Decode and judge one upload. Raises UploadRefusedError, StorageError."""
+def judge(order: Order) -> Judged | Declined:
+    """Decode and judge one upload.
+
+    Nothing is raised: an error that cannot travel between processes would break the whole pool.
+    """
+    try:
+        return _judge(order)
+    except UploadRefusedError as error:
+        return Declined(error.code, str(error))
+    except TransientError as error:
+        logger.warning("an upload could not be compared: %s", error)
+        return Declined(NOT_NOW, str(error))
+    except MemoryError as error:
+        return Declined(NO_MEMORY, str(error))
+    except Exception:  # whatever it is, it costs this upload alone
+        logger.exception("an upload could not be judged")
+        return Declined(FAULT, "")
+
+
+def _judge(order: Order) -> Judged:
     cpu_before = time.process_time()
     settings = _Desk.settings
     shown = []
@@ -83,9 +118,7 @@ def judge(order: Order) -> Judged:
         )
     check = check_pictures(order.files, settings, shown=shown, mode=order.mode)
     content = CheckAnswer.of(check).model_dump_json().encode()
-    return Judged(
-        content, check.verdict, len(check.pictures), time.process_time() - cpu_before
-    )
+    return Judged(content, check.verdict, len(check.pictures), time.process_time() - cpu_before)
 
 
 def report_ready() -> int:
