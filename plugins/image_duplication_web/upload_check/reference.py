@@ -6,7 +6,6 @@ its programs from others' servers.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -21,7 +20,6 @@ def make_reference() -> APIRouter:
     """Both, for the app that they are part of."""
     router = APIRouter(include_in_schema=False)
     pages = Environment(loader=PackageLoader(__package__, ""), autoescape=True, trim_blocks=True)
-    pages.filters["example"] = lambda value: json.dumps(value, indent=2)
 
     @router.get("/openapi.json")
     async def openapi(request: Request) -> Response:
