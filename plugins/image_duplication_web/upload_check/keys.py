@@ -10,8 +10,10 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from image_duplication.errors import ConfigurationError
 from image_duplication.settings import Settings
@@ -24,6 +26,8 @@ _KEY_BYTES = 32
 _PREFIX = "idk_"  # by which people, and programs that search for leaked secrets, know a key
 _LINE = re.compile(r"(?P<name>[\w.-]{1,64}):(?P<hash>[0-9a-f]{64})", re.ASCII)
 _HEADERS = "'Authorization: Bearer KEY' or 'X-API-Key: KEY'"
+_BearerKey = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
+_HeaderKey = Annotated[str | None, Depends(APIKeyHeader(name="X-API-Key", auto_error=False))]
 
 
 def make_key() -> str:
@@ -78,10 +82,12 @@ class Keys:
                 "key NAME'"
             )
 
-    def require_key(self, request: Request) -> User:
-        """Whose key the request has. Raises RequestRefusedError."""
-        key = _read_key(request)
-        if key is None:
+    async def require_key(
+        self, request: Request, bearer: _BearerKey = None, header: _HeaderKey = None
+    ) -> User:
+        """Whose key the request has, as a dependency of a route. Raises RequestRefusedError."""
+        key = header if bearer is None else bearer.credentials
+        if not key:
             raise RequestRefusedError(
                 RefusalCode.NOT_AUTHENTICATED,
                 f"received no API key; expected the header {_HEADERS}",
@@ -114,13 +120,6 @@ class Keys:
         except ConfigurationError:
             logger.exception("the API keys stay as they were")
         self._version = version
-
-
-def _read_key(request: Request) -> str | None:
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and value.strip():
-        return value.strip()
-    return request.headers.get("x-api-key") or None
 
 
 def _version(path: Path) -> tuple[int, int] | None:
