@@ -90,17 +90,15 @@ class WorkerPool:
                 is_unread=True,
             )
 
-    async def judge(
-        self, order: Order, *, ends_at: float, is_wanted: Callable[[], Awaitable[bool]]
-    ) -> Judged:
-        """The answer to an order, or RequestRefusedError; `ends_at` by the event loop's clock.
+    async def judge(self, order: Order, *, is_wanted: Callable[[], Awaitable[bool]]) -> Judged:
+        """The answer to an order, or RequestRefusedError.
 
-        Its worker is killed when the time is over. An order whose sender has gone by the time it
-        would be begun is not begun.
+        Its worker is killed when the order's time is over. An order whose sender has gone by the
+        time it would be begun is not begun.
         """
         self.check_room()
         try:
-            async with asyncio.timeout_at(ends_at):
+            async with asyncio.timeout_at(order.ends_at):
                 await self._wait_for_turn()
                 try:
                     if not await is_wanted():

@@ -78,12 +78,12 @@ class Checks:
         ends_at = asyncio.get_running_loop().time() + self._settings.upload.total_time_s
         files = received.files or await self._fetch(received.urls, folder, ends_at)
         fields = received.fields
-        order = Order(files, fields.mode, fields.variant_id, fields.category_id)
+        order = Order(files, fields.mode, fields.variant_id, fields.category_id, ends_at)
 
         async def is_wanted() -> bool:
             return not await request.is_disconnected()
 
-        return await self._pool.judge(order, ends_at=ends_at, is_wanted=is_wanted)
+        return await self._pool.judge(order, is_wanted=is_wanted)
 
     async def _fetch(self, urls: tuple[str, ...], folder: Path, ends_at: float) -> Any:
         try:

@@ -32,12 +32,16 @@ _EARLY_VICTIM = b"500"  # of 1,000: when memory is short, the kernel ends a work
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One upload to judge. `variant_id` and `category_id` are both there, or neither."""
+    """One upload to judge. `variant_id` and `category_id` are both there, or neither.
+
+    `ends_at`: by the monotonic clock, which processes share; later nobody waits for the answer.
+    """
 
     files: tuple[UploadedFile, ...]
     mode: CheckMode
     variant_id: str | None
     category_id: int | None
+    ends_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +56,14 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """Why there is no answer: a code of UploadRefusedError or one of the three below."""
+    """Why there is no answer: a code of UploadRefusedError or one of the four below."""
 
     code: str
     message: str
 
 
 NOT_NOW = "not_now"  # the same may succeed later
+TOO_LATE = "too_late"  # and nobody is told
 NO_MEMORY = "no_memory"
 FAULT = "fault"
 
@@ -91,6 +96,8 @@ def judge(order: Order) -> Judged | Declined:
 
     Nothing is raised: an error that cannot travel between processes would break the whole pool.
     """
+    if time.monotonic() >= order.ends_at:
+        return Declined(TOO_LATE, "")
     try:
         return _judge(order)
     except UploadRefusedError as error:

@@ -100,6 +100,7 @@ HOSTILE = {
     "noise": _noise,
     "svg": _svg,
     "png of 10,000 x 10,000": lambda: _png(10_000, 10_000, _zeroes(10_000 * 10_001)),
+    "png of 6,000 x 6,000": lambda: _png(6_000, 6_000, _zeroes(6_000 * 6_001)),
     "png that says it is 65,535 x 65,535": lambda: _png(65_535, 65_535, _zeroes(4_096)),
     "png whose text inflates to 60 MB": lambda: (
         _png(8, 8, zlib.compress(bytes(72)))[:33]

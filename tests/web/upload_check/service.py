@@ -72,7 +72,9 @@ class Service:
 
     def kept_files(self) -> list[Path]:
         """What is in the folder in which it makes its temporary folders."""
-        return sorted((self.folder / "temporary").rglob("*"))
+        # os.walk, for a folder may go while it is read.
+        walked = os.walk(self.folder / "temporary")
+        return [Path(at) / name for at, folders, files in walked for name in [*folders, *files]]
 
 
 @contextmanager
