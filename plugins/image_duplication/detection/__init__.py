@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cv2
 
-from image_duplication.detection.decoding import DecodeError, decode
+from image_duplication.detection.decoding import DecodeError, decode, decode_to_compare
 from image_duplication.detection.evidence import PairEvidence, Picture
 from image_duplication.detection.grouping import Candidate, Group, group_images
 from image_duplication.detection.judgement import Match, judge_pairs
@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 # Whoever uses this works on several pictures at once already.
 cv2.setNumThreads(1)
+
+_COLOURS_OF_ONE = 6
+"""Pixels, along either side, of which one of difPy's is made: what a usual picture has at least."""
 
 __all__ = [
     "MOST_LOOKS",
@@ -156,8 +159,11 @@ def describe_content(
 
     Raises DecodeError.
     """
-    picture = decode(
-        content, formats=settings.download.formats, max_pixels=settings.download.max_pixels
+    picture, grey = decode_to_compare(
+        content,
+        formats=settings.download.formats,
+        max_pixels=settings.download.max_pixels,
+        least_side_px=_COLOURS_OF_ONE * settings.detection.difpy.pixel_size,
     )
     return describe_picture(
         picture,
@@ -165,6 +171,7 @@ def describe_content(
         settings.detection,
         min_side_px=settings.policy.min_side_px,
         with_look=with_look,
+        grey=grey,
     )
 
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
+
+Grey = npt.NDArray[np.uint8]
+
+_LARGE_PIXELS = 4_000_000
+"""Above it, decoding and reducing the colours takes most of a picture's time."""
 
 _TOP_8_BIT = 255
 _TOP_16_BIT = 65_535
@@ -30,6 +38,45 @@ class DecodeError(Exception):
 
 def decode(content: bytes, *, formats: Sequence[str], max_pixels: int) -> Image.Image:
     """The first frame as an RGB picture, of one of Pillow's formats. Raises DecodeError."""
+    with _opened(content, formats, max_pixels) as opened:
+        return _load(opened)
+
+
+def decode_to_compare(
+    content: bytes, *, formats: Sequence[str], max_pixels: int, least_side_px: int
+) -> tuple[Image.Image, Grey]:
+    """The picture in RGB, and its greys at full size, shape (height, width). Raises DecodeError.
+
+    Colours are compared in small copies alone. Those of a large JPEG file are decoded at a half, a
+    quarter or an eighth of its size, of which the shorter side is `least_side_px` or more.
+    """
+    with _opened(content, formats, max_pixels) as opened:
+        scale = _find_scale(opened, least_side_px)
+        if scale > 1:
+            opened.draft("RGB", (opened.width // scale, opened.height // scale))
+        colour = _load(opened)
+    if scale == 1:
+        return colour, np.asarray(colour.convert("L"))
+    with _opened(content, formats, max_pixels) as opened:
+        opened.draft("L", opened.size)
+        opened.load()
+        return colour, np.asarray(_upright(opened))
+
+
+def _find_scale(opened: Image.Image, least_side_px: int) -> int:
+    if (
+        not isinstance(opened, JpegImageFile)
+        or opened.mode != "RGB"
+        or opened.width * opened.height <= _LARGE_PIXELS
+    ):
+        return 1
+    shorter = min(opened.size)
+    return next((scale for scale in (8, 4, 2) if shorter // scale >= least_side_px), 1)
+
+
+@contextlib.contextmanager
+def _opened(content: bytes, formats: Sequence[str], max_pixels: int) -> Iterator[Image.Image]:
+    """A picture of which nothing is decoded yet. Raises DecodeError, for its use too."""
     try:
         with warnings.catch_warnings():
             # A warning is no reason to lose a picture; a real fault raises on load.
@@ -39,14 +86,18 @@ def decode(content: bytes, *, formats: Sequence[str], max_pixels: int) -> Image.
                     raise DecodeError(
                         f"{opened.width}x{opened.height} px, at most {max_pixels} pixels allowed"
                     )
-                opened.load()
-                return _to_rgb(_upright(opened))
+                yield opened
     except DecodeError:
         raise
     except UnidentifiedImageError as error:
         raise DecodeError(f"no picture of the formats {', '.join(formats)}") from error
     except Exception as error:  # the per-image edge: codecs raise whatever they please
         raise DecodeError(f"{type(error).__name__}: {error}") from error
+
+
+def _load(opened: Image.Image) -> Image.Image:
+    opened.load()
+    return _to_rgb(_upright(opened))
 
 
 def _upright(picture: Image.Image) -> Image.Image:
