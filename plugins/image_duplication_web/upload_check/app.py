@@ -51,14 +51,18 @@ def _create(
     pool = WorkerPool(settings, measures)
     url_pictures = UrlPictures(settings)
 
+    def stop_workers() -> None:
+        pool.stop()
+        url_pictures.close()
+
+    # Of a service of its own; an app that is mounted in another is not told when that starts.
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
         await pool.start()
         try:
             yield
         finally:
-            pool.stop()
-            url_pictures.close()
+            stop_workers()
 
     app = FastAPI(
         title="Upload check",
@@ -70,6 +74,7 @@ def _create(
         redoc_url=None,
     )
     app.state.measures = measures
+    app.state.stop_workers = stop_workers
     install_handlers(app)
     checks = Checks(settings, pool, url_pictures, measures)
     app.include_router(make_router(checks, settings, require_user))

@@ -78,7 +78,9 @@ class Service:
 
 
 @contextmanager
-def running_service(folder: Path, **settings: object) -> Iterator[Service]:
+def running_service(
+    folder: Path, *, include: Path = ROOT / "include", **settings: object
+) -> Iterator[Service]:
     """Started with settings, `UPLOAD__PROCESSES=1` for instance, and ended."""
     key = make_key()
     (folder / "keys").write_text(f"tester:{hash_key(key)}\n")
@@ -86,6 +88,7 @@ def running_service(folder: Path, **settings: object) -> Iterator[Service]:
     environment = {
         **_plain_environment(),
         "PYTHONPATH": os.pathsep.join([str(ROOT / "plugins"), str(ROOT)]),
+        INCLUDE_VARIABLE: str(include),
         "TMPDIR": str(folder / "temporary"),
         "IMAGE_DUPLICATION__STORAGE__ROOT": str(folder / "data"),
         "IMAGE_DUPLICATION__UPLOAD_SERVICE__KEYS_FILE": str(folder / "keys"),
