@@ -15,7 +15,11 @@ from image_duplication_web.upload_check.keys import Keys
 from image_duplication_web.upload_check.measures import Measures
 from image_duplication_web.upload_check.pool import WorkerPool
 from image_duplication_web.upload_check.reference import make_reference
-from image_duplication_web.upload_check.refusals import install_handlers
+from image_duplication_web.upload_check.refusals import (
+    RefusalCode,
+    describe_refusals,
+    install_handlers,
+)
 from image_duplication_web.upload_check.routes import Checks, make_router
 from image_duplication_web.upload_check.url_pictures import UrlPictures
 
@@ -78,7 +82,10 @@ def _create(
     install_handlers(app)
     checks = Checks(settings, pool, url_pictures, measures)
     app.include_router(make_router(checks, settings, require_user))
-    app.include_router(make_probes(pool), dependencies=guards_of_open_addresses)
+    login = describe_refusals(RefusalCode.NOT_AUTHENTICATED, RefusalCode.NOT_ALLOWED)
+    app.include_router(make_probes(pool), dependencies=guards_of_open_addresses, responses=login)
     app.include_router(make_reference(), dependencies=guards_of_open_addresses)
-    app.include_router(make_metrics(measures), dependencies=[Depends(require_user)])
+    app.include_router(
+        make_metrics(measures), dependencies=[Depends(require_user)], responses=login
+    )
     return app

@@ -15,7 +15,11 @@ from image_duplication.settings import load_settings
 from image_duplication.storage import Storage
 from image_duplication_web.upload_check.measures import Measures
 from image_duplication_web.upload_check.pool import WorkerPool
-from image_duplication_web.upload_check.refusals import Refusal, RefusalCode, RequestRefusedError
+from image_duplication_web.upload_check.refusals import (
+    RefusalCode,
+    RequestRefusedError,
+    describe_refusals,
+)
 
 _ANY_KEY = "images/current"  # whether it is there does not matter; whether the storage answers does
 _RETRY_S = 5.0
@@ -48,7 +52,7 @@ def make_probes(pool: WorkerPool) -> APIRouter:
     @router.get(
         "/readyz",
         summary="Whether workers run, settings can be read and the storage answers",
-        responses={503: {"model": Refusal, "description": f"`{RefusalCode.NOT_READY}`"}},
+        responses=describe_refusals(RefusalCode.NOT_READY),
     )
     async def readyz() -> Readiness:
         fault = None if pool.find_alive() else "the workers do not run"

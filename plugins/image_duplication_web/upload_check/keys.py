@@ -86,7 +86,9 @@ class Keys:
         self, request: Request, bearer: _BearerKey = None, header: _HeaderKey = None
     ) -> User:
         """Whose key the request has, as a dependency of a route. Raises RequestRefusedError."""
-        key = header if bearer is None else bearer.credentials
+        key = header
+        if "authorization" in request.headers:  # then it counts, and nothing beside it
+            key = None if bearer is None else bearer.credentials
         if not key:
             raise RequestRefusedError(
                 RefusalCode.NOT_AUTHENTICATED,

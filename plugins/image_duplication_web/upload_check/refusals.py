@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from enum import StrEnum
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
@@ -91,6 +92,17 @@ class Refusal(BaseModel):
     retry_after_s: int | None = Field(
         ge=0, description="Seconds after which the same request may succeed; null: it will not."
     )
+
+
+def describe_refusals(*codes: RefusalCode) -> dict[int | str, dict[str, Any]]:
+    """The answers of these codes, for a route's description."""
+    by_status: dict[int | str, list[str]] = {}
+    for code in codes:
+        by_status.setdefault(code.status.value, []).append(f"`{code}`")
+    return {
+        status: {"model": Refusal, "description": " or ".join(names)}
+        for status, names in sorted(by_status.items())
+    }
 
 
 class RequestRefusedError(Exception):

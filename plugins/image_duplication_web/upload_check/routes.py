@@ -19,9 +19,9 @@ from image_duplication_web.upload_check.measures import Measures
 from image_duplication_web.upload_check.pool import WorkerPool
 from image_duplication_web.upload_check.rates import Rates
 from image_duplication_web.upload_check.refusals import (
-    Refusal,
     RefusalCode,
     RequestRefusedError,
+    describe_refusals,
 )
 from image_duplication_web.upload_check.requests import describe_body
 from image_duplication_web.upload_check.url_pictures import UrlPictures
@@ -107,7 +107,7 @@ def make_router(checks: Checks, settings: Settings, require_user: Callable[..., 
         summary="Judge the pictures of an upload",
         dependencies=[Depends(require_user), Depends(rates.keep)],
         response_model=CheckAnswer,
-        responses=_described_refusals(),
+        responses=describe_refusals(*RefusalCode),
         openapi_extra={"requestBody": describe_body(settings)},
     )
     async def check_upload(request: Request) -> Response:
@@ -116,13 +116,3 @@ def make_router(checks: Checks, settings: Settings, require_user: Callable[..., 
         return await checks.check(request)
 
     return router
-
-
-def _described_refusals() -> dict[int | str, dict[str, Any]]:
-    by_status: dict[int | str, list[str]] = {}
-    for code in RefusalCode:
-        by_status.setdefault(code.status.value, []).append(f"`{code}`")
-    return {
-        status: {"model": Refusal, "description": " or ".join(codes)}
-        for status, codes in sorted(by_status.items())
-    }
