@@ -241,7 +241,10 @@ def build_dag(cron: str, deadline: DeadlineAlert | None) -> DAG:
             from image_duplication_airflow.runtime import current_run, leases_of
 
             run = current_run()
-            with following_up(run) as telling, open_store(run.choices.settings) as store:
+            with (
+                open_store(run.choices.settings) as store,
+                following_up(run, store) as telling,
+            ):
                 leases = leases_of(run, store)
                 summary = publish_run(
                     run.storage,

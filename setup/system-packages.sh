@@ -4,7 +4,7 @@
 #   setup/system-packages.sh build PYTHON   what the virtual environment needs (mysqlclient has no
 #                                           wheels and is compiled)
 #   setup/system-packages.sh mariadb        a MariaDB server that the demo and the tests can start
-#   setup/system-packages.sh browser        Chromium, in which a test fills in a form of Airflow
+#   setup/system-packages.sh browser        Chromium, which tests drive, and a font for Hindi in it
 #   setup/system-packages.sh cluster        PostgreSQL and Redis servers for the test of many machines
 #
 # What matters is whether a program or header is there, not which package brought it. When
@@ -51,6 +51,12 @@ add_missing_mariadb_packages() {
     for role in server client; do
         missing+=("$(mariadb_core_package $role)")
     done
+}
+
+add_missing_browser_packages() {
+    command -v chromium >/dev/null || missing+=(chromium)
+    { command -v fc-list && [[ -n $(fc-list :lang=hi family) ]]; } >/dev/null ||
+        missing+=(fonts-lohit-deva fontconfig)
 }
 
 # Their packages bring services too, which apt_get keeps from starting.
@@ -128,7 +134,7 @@ check_missing() {
     case $1 in
     build) add_missing_build_packages "${2:?which Python}" ;;
     mariadb) add_missing_mariadb_packages ;;
-    browser) command -v chromium >/dev/null || missing+=(chromium) ;;
+    browser) add_missing_browser_packages ;;
     cluster) add_missing_cluster_packages ;;
     *) stop "expected 'build PYTHON', 'mariadb', 'browser' or 'cluster', received '$1'" ;;
     esac

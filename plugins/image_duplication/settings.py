@@ -376,7 +376,8 @@ class RetentionSettings(_Section):
     removal_days: int = Field(365, ge=1)
     """Since a removal was proposed or applied, for which its pictures stay in the archive."""
     history_days: int = Field(1_095, ge=30)
-    """Since the findings and changes of a run, or the manifest of a deletion, were written."""
+    """Since the findings and changes of a run, or the manifest of a deletion, were written; since a
+    run was planned, until the store forgets how it left categories."""
     part_days: int = Field(2, ge=1)
     """Since a killed writer left a file named `….part`."""
 

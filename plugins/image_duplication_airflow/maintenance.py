@@ -17,7 +17,8 @@ from image_duplication.retention.pruning import prune_files
 from image_duplication.settings import Settings, load_settings
 from image_duplication.storage import Storage
 from image_duplication.store.database import Store
-from image_duplication.store.leases import Leases
+from image_duplication.store.leases import Leases, now_in_utc
+from image_duplication.store.standings import forget_history
 from image_duplication_airflow.connections import open_store
 
 _PIPELINE = "image_duplication"
@@ -53,7 +54,10 @@ def delete_files() -> dict[str, Any]:
         raise AirflowSkipException("a dry run: nothing is deleted")
     with _opened() as at:
         outcome = prune_files(at.storage, at.settings, at.store, **at.tools)
+        oldest = now_in_utc() - timedelta(days=at.settings.retention.history_days)
+        forgotten = forget_history(at.store, before=oldest)
     print(outcome.describe())  # noqa: T201
+    print(f"deleted from the store: {forgotten} rows of how runs left categories")  # noqa: T201
     return {kind: [count.files, count.size_bytes] for kind, count in outcome.deleted.items()}
 
 

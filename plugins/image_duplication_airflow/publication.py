@@ -1,4 +1,4 @@
-"""What follows the publication of a run: its metrics, its reports' asset, its alerts."""
+"""What follows the publication of a run: its record, metrics, reports' asset and alerts."""
 
 from __future__ import annotations
 
@@ -7,24 +7,31 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from image_duplication.errors import PermanentError
+from image_duplication.store.standings import record_summary
 from image_duplication_airflow.alerting import tell_of_summary
 from image_duplication_airflow.category_reports import note_renewed
 from image_duplication_airflow.metrics import count_run
 
 if TYPE_CHECKING:
+    from image_duplication.store.database import Store
     from image_duplication.summary import RunSummary
     from image_duplication_airflow.runtime import Run
 
 
 @contextlib.contextmanager
-def following_up(run: Run) -> Iterator[Callable[[RunSummary], None]]:
-    """Takes the summary that publish_run hands over, and follows it up when the task is done.
+def following_up(run: Run, store: Store) -> Iterator[Callable[[RunSummary], None]]:
+    """Takes the summary that publish_run hands over; it is recorded at once.
 
-    Also when the task raises, unless it will be tried again.
+    The rest follows when the task is done, also when it raises, unless it will be tried again.
     """
     summaries: list[RunSummary] = []
+
+    def take(summary: RunSummary) -> None:
+        record_summary(store, summary)
+        summaries.append(summary)
+
     try:
-        yield summaries.append
+        yield take
     except Exception as error:
         if not isinstance(error, PermanentError) and not run.is_last_attempt:
             summaries.clear()

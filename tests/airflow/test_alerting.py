@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ from demo.image_server import running_image_server
 from image_duplication.alerts import Alert, Severity
 from image_duplication.errors import PermanentError, StorageError, UnitsFailedError
 from image_duplication.settings import Settings
+from image_duplication.store.database import Store
+from image_duplication.store.standings import read_run_trend
 from image_duplication.summary import RunSummary
 from tests.airflow.conftest import point_at, run_dag
 from tests.airflow.receivers import (
@@ -317,8 +320,13 @@ def publish(
         is_last_attempt=is_last_attempt,
         choices=SimpleNamespace(settings=settings),
     )
-    with following_up(run) as telling:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Store("image_duplication_store", f"sqlite:///{folder}/store.db") as store,
+        following_up(run, store) as telling,
+    ):
         telling(summary({77: "broken"} if error else {}))
+        assert [one.run_id for one in read_run_trend(store, limit=9)] == ["weekly"]
         if error is not None:
             raise error
 

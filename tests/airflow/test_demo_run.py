@@ -29,6 +29,8 @@ from image_duplication.stages.publish import publish_run
 from image_duplication.stages.report import write_report
 from image_duplication.stages.urls import correct_urls
 from image_duplication.storage import Storage
+from image_duplication.store.database import Store
+from image_duplication.store.standings import read_run_categories, read_run_trend
 from image_duplication.tables import JUDGED, read_rows
 from image_duplication.units import STAGES, run_stage
 from tests.airflow.conftest import fill_sqlite, point_at, run_dag
@@ -160,6 +162,20 @@ def test_units_are_labelled_by_category(sqlite_run: FinishedRun) -> None:
     }
     assert any(label.startswith("1234 Office chairs") for label in labels)
     assert len(labels) == sqlite_run.summary()["total"]["categories"]
+
+
+def test_run_is_recorded_in_the_store_as_its_summary_says(sqlite_run: FinishedRun) -> None:
+    url = f"sqlite:///{sqlite_run.storage.root}/store/store.db"
+    with Store("image_duplication_store", url) as store:
+        (recorded,) = read_run_trend(store, limit=52)
+        categories = read_run_categories(store, sqlite_run.run_id)
+
+    total = sqlite_run.summary()["total"]
+    assert recorded.run_id == sqlite_run.run_id
+    assert recorded.findings == total["findings"] > 0
+    assert recorded.by_kind == total["findings_by_kind"]
+    assert recorded.variants == total["variants"]
+    assert len(categories) == total["categories"]
 
 
 def test_every_downloaded_picture_is_archived_and_none_is_left_in_staging(
