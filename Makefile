@@ -50,8 +50,12 @@ airflow: $(READY) ## Start Airflow with its web interface on the demo catalogue
 upload-check: $(READY) ## Start the upload check as a service of its own; ARGS="key NAME" makes an API key
 	@$(PY) -m image_duplication_web.upload_check $(ARGS)
 
-test: mariadb $(READY) ## Run the tests, but for the long ones
-	@$(PY) -m pytest -m "not long and not cluster" $(ARGS)
+# A file's tests stay in one process, as they share what is costly to make. The files start in their
+# order, and those of tests/airflow, which take longest, stand first. A process and its servers take
+# about 1 GB, and the longest file leaves little to win by more than four. ARGS="-n 0": one process.
+test: mariadb $(READY) ## Run the tests, but for the long ones, in as many processes as cores
+	@$(PY) -m pytest -m "not long and not cluster" \
+		-n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-long: mariadb browser $(READY) ## Run the tests that take more than a minute each
 	@$(PY) -m pytest -m long --timeout 1800 $(ARGS)

@@ -24,9 +24,13 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDbServer]
 
 
 @pytest.fixture(scope="session")
-def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the demo's drawn pictures are kept while the tests run."""
-    return tmp_path_factory.mktemp("demo-cache")
+def cache_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Where the demo's drawn pictures are kept while the tests run; all test processes share it."""
+    if worker_id == "master":  # the only process
+        return tmp_path_factory.mktemp("demo-cache")
+    folder = tmp_path_factory.getbasetemp().parent / "demo-cache"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

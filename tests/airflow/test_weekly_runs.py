@@ -188,12 +188,14 @@ def test_hosts_confirm_old_pictures_without_sending_them(
     assert scene.count(run.run_id, "detect_duplicates", "decoded") == 0
 
 
-@pytest.mark.timeout(900)  # four tries a minute apart, and two of publish_run
-def test_category_of_another_run_is_left_to_it_by_name(
-    scene: Scene, capfd: pytest.CaptureFixture[str]
+def test_category_of_another_run_is_tried_again_then_left_to_it_by_name(
+    scene: Scene, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from image_duplication_airflow.connections import EMBEDDED_STORE
+    from image_duplication_airflow.retries import RETRIES, RETRY_POLICY
 
+    (again,) = [rule for rule in RETRY_POLICY.rules if rule.retry_delay]
+    monkeypatch.setattr(again, "retry_delay", timedelta(seconds=1))
     found = scene.findings()
     with Store("store", f"sqlite:///{scene.storage.root}/{EMBEDDED_STORE}") as store:
         lasting = timedelta(hours=1)
@@ -204,4 +206,6 @@ def test_category_of_another_run_is_left_to_it_by_name(
     assert run.state == "failed"
     printed = capfd.readouterr()
     assert "category 11 is being worked on by 'weekly'" in printed.out + printed.err
+    tries = {one.task_id: one.try_number for one in run.get_task_instances()}
+    assert tries["process_unit.extract_images"] == 1 + RETRIES
     assert scene.findings() == found

@@ -396,7 +396,8 @@ def test_fetch_refuses_too_many_bytes(
     assert time.monotonic() - started < 5.0
 
 
-STALL_S = 3.0
+STALL_S = 8.0
+"""Far longer than giving up takes, on a busy machine too; two reads without a bound take 10 s."""
 
 
 def stall(handler: Handler) -> None:

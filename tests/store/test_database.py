@@ -9,9 +9,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+from demo.mariadb import MariaDbServer
 from image_duplication.errors import ConfigurationError, StoreError
 from image_duplication.store.database import Store
 from image_duplication.store.schema import LEASES, METADATA
+from tests.store.conftest import drop_tables
 
 NAME = "image_duplication_store"
 
@@ -75,6 +77,32 @@ def test_processes_that_open_a_new_store_at_once_all_succeed(store_url: str) -> 
 
     assert [opener.exitcode for opener in openers] == [0, 0, 0, 0]
     assert "leases" in reflect(store_url).tables
+
+
+def test_lock_is_held_until_others_can_see_the_new_version(
+    mariadb: MariaDbServer, request: pytest.FixtureRequest
+) -> None:
+    url = mariadb.url("writer")
+    drop_tables(url)
+    watcher = sa.create_engine(url, poolclass=NullPool)
+    seen: list[str | None] = []
+
+    def version() -> str | None:
+        with watcher.connect() as connection:
+            found: str | None = connection.scalar(
+                sa.text("SELECT version_num FROM image_duplication_version")
+            )
+        return found
+
+    def look(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "RELEASE_LOCK" in statement:
+            seen.append(version())
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", look)
+    request.addfinalizer(lambda: sa.event.remove(sa.Engine, "before_cursor_execute", look))
+    _open(url)
+
+    assert seen == [version()]
 
 
 @pytest.mark.parametrize(

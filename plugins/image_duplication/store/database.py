@@ -94,8 +94,8 @@ class Store:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[sa.Connection]:
         """A transaction of one process at a time."""
-        with self._engine.begin() as connection:
-            # SQLite's own begin has locked the file already.
+        with self._engine.connect() as connection:
+            # SQLite's own begin locks the file.
             is_shared = connection.dialect.name != "sqlite"
             if is_shared:
                 wait = sa.text("SELECT GET_LOCK(:name, :wait_s)")
@@ -106,6 +106,7 @@ class Store:
                     )
             try:
                 yield connection
+                connection.commit()  # before the lock goes: the next one must find the new version
             finally:
                 if is_shared:
                     connection.execute(sa.text("SELECT RELEASE_LOCK(:name)"), {"name": _LOCK})

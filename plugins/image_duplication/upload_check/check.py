@@ -134,17 +134,22 @@ class UploadCheck:
         picture, whichever of the two is better, or cannot be used. What is amiss with pictures that
         were shown before it is said, and is not held against it.
         """
-        uploaded = {
-            picture.number: picture
-            for picture in self.pictures
-            if picture.source is PictureSource.UPLOADED
-        }
-        repeated = {number for pair in self.duplicates for number in (pair.first, pair.second)}
         return (
             self.is_short
-            or not repeated.isdisjoint(uploaded)
-            or any(not picture.is_usable for picture in uploaded.values())
+            or self.has_repeats
+            or any(not picture.is_usable for picture in self.uploaded)
         )
+
+    @property
+    def uploaded(self) -> list[PictureReport]:
+        """The pictures that were sent."""
+        return [one for one in self.pictures if one.source is PictureSource.UPLOADED]
+
+    @property
+    def has_repeats(self) -> bool:
+        """Whether an uploaded picture and another one are the same."""
+        uploaded = {picture.number for picture in self.uploaded}
+        return any(not uploaded.isdisjoint((pair.first, pair.second)) for pair in self.duplicates)
 
     @property
     def is_blocked(self) -> bool:

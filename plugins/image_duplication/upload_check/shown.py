@@ -14,7 +14,7 @@ from image_duplication.pictures import archived_key
 from image_duplication.queries import Source
 from image_duplication.records import Role
 from image_duplication.settings import Settings
-from image_duplication.source_rows import read_integer
+from image_duplication.source_rows import read_integer, read_text
 from image_duplication.storage import Storage
 from image_duplication.tables import JUDGED, Row, read_state_tables
 from image_duplication.verdicts import without_repeats
@@ -112,7 +112,9 @@ def find_category(source: Source, variant_id: str) -> int:
     rows = source.rows(
         "categories_of_variant", ("variant_id", "category_id"), {"variant_id": variant_id}
     )
-    categories = {read_integer(row["category_id"]) for row in rows}
+    # A database may find "7 chairs" or "ABC" where the key is 7 or "abc".
+    exact = (row for row in rows if read_text(row["variant_id"]) == variant_id)
+    categories = {read_integer(row["category_id"]) for row in exact}
     found = sorted(category for category in categories if category is not None)
     if not found:
         raise UploadRefusedError(
