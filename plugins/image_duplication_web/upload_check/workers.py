@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from image_duplication.errors import TransientError, UploadRefusedError
+from image_duplication.errors import ImageDuplicationError, UploadRefusedError
 from image_duplication.records import CheckMode
 from image_duplication.settings import Settings
 from image_duplication.storage import Storage
@@ -102,7 +102,7 @@ def judge(order: Order) -> Judged | Declined:
         return _judge(order)
     except UploadRefusedError as error:
         return Declined(error.code, str(error))
-    except TransientError as error:
+    except ImageDuplicationError as error:  # of the storage, or of what a run has left there
         logger.warning("an upload could not be compared: %s", error)
         return Declined(NOT_NOW, str(error))
     except MemoryError as error:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 
+import psutil
 import pytest
 import requests
 
+from image_duplication import layout
+from image_duplication.pictures import archived_key
+from image_duplication.records import Role
+from image_duplication.storage import Storage
+from image_duplication.tables import JUDGED, write_rows
 from image_duplication.upload_check.answer import CheckAnswer
 from image_duplication_web.upload_check.refusals import Refusal, RefusalCode
+from tests.judged_rows import downloaded_row, judged_row
+from tests.web.upload_check.hostile import HOSTILE
 from tests.web.upload_check.service import Service
 
 
@@ -229,3 +237,51 @@ def test_metrics_count_what_became_of_requests(service: Service, views: list[byt
     assert 0 < service.measure("upload_check_judging_cpu_seconds_total") - cpu_before < 5
     assert service.measure("upload_check_waiting") == 0
     assert service.measure("upload_check_judging") == 0
+
+
+def test_check_compares_with_what_the_variant_shows(
+    service: Service, views: list[bytes], cropped_view: bytes
+) -> None:
+    storage = Storage(str(service.folder / "data"))
+    rows = [downloaded_row("v", str(number), number, views[number]) for number in range(2)]
+    for row, view in zip(rows, views, strict=False):
+        storage.write_bytes(archived_key(row), view)
+    judged = [judged_row(row, role=Role.BASE) for row in rows]
+    write_rows(storage, layout.current("images", 7), JUDGED, judged)
+
+    answer = service.post(
+        [("new.jpg", views[2]), ("again.jpg", cropped_view)],
+        variant_id="v",
+        category_id="7",
+        mode="block",
+    )
+
+    check = CheckAnswer.model_validate_json(answer.content)
+    assert [picture.image_id for picture in check.pictures] == ["0", "1", None, None]
+    assert [(pair.first, pair.second) for pair in check.duplicates] == [(1, 4)]
+    assert (check.verdict, check.is_blocked) == ("compliant", True)
+
+
+def test_picture_of_a_variant_that_is_gone_is_a_fault_that_may_pass(
+    service: Service, views: list[bytes]
+) -> None:
+    storage = Storage(str(service.folder / "data"))
+    gone = judged_row(downloaded_row("v", "1", 1, b"gone"), role=Role.BASE)
+    write_rows(storage, layout.current("images", 8), JUDGED, [gone])
+
+    refusal = refusal_of(service.post([("x", views[0])], variant_id="v", category_id="8"))
+
+    assert refusal.code is RefusalCode.NOT_READY
+    assert "archive/category=" in refusal.message
+
+
+def test_serving_process_decodes_nothing(service: Service) -> None:
+    server = psutil.Process(service.process.pid)
+    before = server.cpu_times()
+    judging = service.measure("upload_check_judging_cpu_seconds_total")
+
+    service.post([("x.png", HOSTILE["png of 6,000 x 6,000"]())] * 10)
+
+    after = server.cpu_times()
+    own_s = after.user + after.system - before.user - before.system
+    assert own_s < 0.3 * (service.measure("upload_check_judging_cpu_seconds_total") - judging)
