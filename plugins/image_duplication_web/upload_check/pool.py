@@ -19,6 +19,7 @@ from image_duplication_web.upload_check.workers import (
     FAULT,
     NO_MEMORY,
     NOT_NOW,
+    TOO_LATE,
     Declined,
     Judged,
     Order,
@@ -30,7 +31,7 @@ from image_duplication_web.upload_check.workers import (
 
 logger = logging.getLogger(__name__)
 
-_START_S = 60.0  # that a worker may take to start, on a machine that is busy
+_START_S = 120.0  # that a worker may take to start, on a machine that is busy
 _LATER_S = 30.0  # after which a storage that did not answer may be asked again
 _NEWEST_WEIGHT = 0.2  # of the latest request in the moving mean of their seconds
 _CODES = {
@@ -163,7 +164,9 @@ class WorkerPool:
         return self._pool
 
 
-def _refused(declined: Declined) -> RequestRefusedError:
+def _refused(declined: Declined) -> RequestRefusedError | TimeoutError:
+    if declined.code == TOO_LATE:
+        return TimeoutError()
     if declined.code == NOT_NOW:
         return RequestRefusedError(
             RefusalCode.NOT_READY, f"{declined.message}; come again later", retry_after_s=_LATER_S

@@ -63,7 +63,7 @@ class Declined:
 
 
 NOT_NOW = "not_now"  # the same may succeed later
-TOO_LATE = "too_late"  # and nobody is told
+TOO_LATE = "too_late"  # the time was over before it was begun
 NO_MEMORY = "no_memory"
 FAULT = "fault"
 

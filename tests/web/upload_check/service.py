@@ -22,7 +22,7 @@ from image_duplication.settings import INCLUDE_VARIABLE
 from image_duplication_web.upload_check.keys import hash_key, make_key
 
 ROOT = Path(__file__).parents[3]
-_START_S = 60
+_START_S = 150
 
 
 @dataclass

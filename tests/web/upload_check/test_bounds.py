@@ -23,7 +23,7 @@ from tests.web.upload_check.test_routes import refusal_of
 MAX_BYTES = 200_000
 MAX_REQUEST_BYTES = 600_000
 TOTAL_TIME_S = 6.0
-RECEIVE_TIME_S = 2.0
+RECEIVE_TIME_S = 5.0
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def tight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield running
 
 
-def wait_until(is_true: Callable[[], bool], timeout_s: float = 30) -> None:
+def wait_until(is_true: Callable[[], bool], timeout_s: float = 90) -> None:
     ends_at = time.monotonic() + timeout_s
     while not is_true():
         assert time.monotonic() < ends_at, "it never came true"
@@ -131,7 +131,7 @@ def test_body_that_stalls_is_refused_after_the_time_for_it(tight: Service) -> No
         answer = line.recv(65_536).decode()
 
     assert answer.startswith("HTTP/1.1 408")
-    assert RECEIVE_TIME_S <= time.monotonic() - began < RECEIVE_TIME_S + 3
+    assert RECEIVE_TIME_S <= time.monotonic() - began < RECEIVE_TIME_S + 10
     assert tight.kept_files() == []
 
 
@@ -140,7 +140,7 @@ def test_files_are_removed_when_the_sender_goes_away_half_way(tight: Service) ->
         line.sendall(head(tight, "Content-Length: 5000") + part("files") + b"abc")
         wait_until(lambda: tight.kept_files() != [])
 
-    wait_until(lambda: tight.kept_files() == [], timeout_s=RECEIVE_TIME_S / 2)
+    wait_until(lambda: tight.kept_files() == [], timeout_s=RECEIVE_TIME_S - 1)
 
 
 @contextlib.contextmanager
@@ -182,12 +182,12 @@ def test_request_too_many_for_the_queue_is_sent_away_and_the_others_run_out_of_t
 
         assert refusal_of(judged.result()).code is RefusalCode.OUT_OF_TIME
         assert refusal_of(queued.result()).code is RefusalCode.OUT_OF_TIME
-        assert time.monotonic() - began < TOTAL_TIME_S + 2
+        assert time.monotonic() - began < TOTAL_TIME_S + 10
         wait_until(lambda: not worker.is_running())  # killed, though it is held
 
     assert tight.kept_files() == []
     assert restarts(tight) == before + 1
-    assert tight.post([("x", views[0])]).status_code == 200
+    wait_until(lambda: tight.post([("x", views[0])]).status_code == 200)
 
 
 def test_upload_whose_sender_has_gone_is_not_judged(tight: Service, views: list[bytes]) -> None:
@@ -215,7 +215,7 @@ def test_worker_that_is_killed_costs_its_request_alone(tight: Service, views: li
 
     assert refusal.code is RefusalCode.JUDGING_FAILED
     assert restarts(tight) == before + 1
-    assert tight.post([("x", views[0])]).status_code == 200
+    wait_until(lambda: tight.post([("x", views[0])]).status_code == 200)
 
 
 def test_idle_worker_that_is_killed_is_replaced(tight: Service, views: list[bytes]) -> None:

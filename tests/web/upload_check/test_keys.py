@@ -49,7 +49,7 @@ def test_keys_are_refused_when_there_is_none(plain_environment: None, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "line", ["portal", f"portal:{make_key()}", "portal:" + "0" * 63, ":" + "0" * 64]
+    "line", ["portal", "portal:" + hash_key("portal").upper(), "portal:" + "0" * 63, ":" + "0" * 64]
 )
 def test_line_that_is_no_key_is_refused_without_being_quoted(
     plain_environment: None, tmp_path: Path, line: str
