@@ -3,8 +3,9 @@
 
 Reads a CSV file from the folder `decisions/` below the storage root and records its decisions in
 the SQL store, under the name of whoever starts the run. A confirmed finding may be proposed for
-removal by `image_duplicate_removal`; a rejected one never is. What a seller appealed against is
-answered by `image_duplication_appeal` instead, which takes the notice back too.
+removal by `image_duplicate_removal`; a rejected one never is, and the next run of its category
+leaves it out of the reports. What a seller appealed against is answered by
+`image_duplication_appeal` instead, which takes the notice back too.
 
 **The file** is a category's `<category_id>_duplicates.csv`, or some of its lines, or of several
 categories, with the further column `decision`: `confirmed`, `rejected`, `withdrawn` (an earlier

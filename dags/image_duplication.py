@@ -237,7 +237,7 @@ def build_dag(cron: str, deadline: DeadlineAlert | None) -> DAG:
             """Assemble the category files and the run's summary; fail when a unit failed."""
             from image_duplication.stages.publish import publish_run
             from image_duplication_airflow.connections import open_store
-            from image_duplication_airflow.publication import following_up
+            from image_duplication_airflow.publication import following_up, people_of
             from image_duplication_airflow.runtime import current_run, leases_of
 
             run = current_run()
@@ -251,6 +251,7 @@ def build_dag(cron: str, deadline: DeadlineAlert | None) -> DAG:
                     run.choices.settings,
                     run_id=run.run_id,
                     owning=leases.owning,
+                    people=people_of(store),
                     telling=telling,
                 )
             return summary.totals()

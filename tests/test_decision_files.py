@@ -14,6 +14,8 @@ from image_duplication.category_csvs import write_category_csvs
 from image_duplication.decision_files import DecisionSource, read_decisions
 from image_duplication.errors import ConfigurationError, MissingArtefactError
 from image_duplication.records import DecisionOrigin, DecisionVerdict, Kind
+from image_duplication.reviewed_category import ReviewedCategory
+from image_duplication.reviews import Reviews
 from image_duplication.settings import Settings
 from image_duplication.storage import Storage
 from image_duplication.store.decisions import Decision, Pair
@@ -34,7 +36,10 @@ def report(storage: Storage, settings: Settings) -> list[dict[str, str]]:
     write_plan(storage, "run", {7: [VARIANT]}, [unit])
     finish_unit(storage, settings, "run", unit)
     publish_run(storage, settings, run_id="run")
-    write_category_csvs(storage, 7, not_judged=(), write_extract=False)
+    nobody = Reviews.of({}, allows_unreviewed_identical=True)
+    write_category_csvs(
+        ReviewedCategory.read(storage, 7, nobody), not_judged=(), write_extract=False
+    )
     text = storage.read_bytes(layout.report(7, "duplicates")).decode("utf-8-sig")
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
@@ -120,6 +125,7 @@ def test_pair_that_is_listed_twice_is_decided_once(
         ({"category_id": "1.2E+03"}, "line 3: category_id is '1.2E\\+03'"),
         ({"category_id": "0"}, "line 3: category_id"),
         ({"variant_id": ""}, "line 3: variant_id is empty"),
+        ({"variant_id": "v" * 256}, "line 3: variant_id has 256 characters, expected at most 255"),
         ({"base_sha256": "12"}, "line 3: base_sha256 is '12', expected 64 hexadecimal digits"),
         ({"duplicate_sha256": "A" * 64}, "line 3: duplicate_sha256"),
         ({"kinds": "same_picture magic"}, "line 3: kinds is 'same_picture magic'"),

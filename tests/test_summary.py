@@ -89,6 +89,7 @@ def test_totals_add_up_the_categories() -> None:
         "units": 4,
         "units_failed": ["7/2 at download_images"],
         "units_degraded": ["7/1"],
+        "decisions_carried": 0,
         "stages": {
             "extract_images": {"seconds": 4.0, "images_per_s": 20.0},
             "detect_duplicates": {"seconds": 8.0, "images_per_s": 10.0},

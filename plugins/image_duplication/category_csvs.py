@@ -6,19 +6,13 @@ import itertools
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
+import pyarrow as pa
 
 from image_duplication import layout
 from image_duplication.csv_files import write_csv
 from image_duplication.records import Action, Relation, Status
-from image_duplication.storage import Storage
-from image_duplication.tables import (
-    FINDINGS,
-    JUDGED,
-    SOURCE_COLUMNS,
-    VERDICTS,
-    Row,
-    read_rows,
-)
+from image_duplication.reviewed_category import ReviewedCategory
+from image_duplication.tables import JUDGED, SOURCE_COLUMNS, Row, read_state_rows
 
 _DUPLICATES_COLUMNS = (
     "category_id",
@@ -64,28 +58,30 @@ _COMPLIANCE_COLUMNS = (
 )
 
 _EXTRACT_COLUMNS = (*SOURCE_COLUMNS, "status", "reason_code", "corrected_url")
+_EXTRACTED = pa.schema([JUDGED.field(name) for name in _EXTRACT_COLUMNS])
 
 
 def write_category_csvs(
-    storage: Storage, category_id: int, *, not_judged: Sequence[str], write_extract: bool
+    reviewed: ReviewedCategory, *, not_judged: Sequence[str], write_extract: bool
 ) -> None:
     """Write the reports of a category, and its source rows if asked, from its current state.
+
+    What people have rejected is in none of them.
 
     `not_judged` are active variants without any verdict, because the units that were to judge them
     failed: the report says so.
     """
-    findings = layout.current("findings", category_id)
-    verdicts = layout.current("verdicts", category_id)
+    storage, category_id = reviewed.storage, reviewed.category_id
     write_csv(
         storage,
         layout.report(category_id, "duplicates"),
         (*_DUPLICATES_COLUMNS, "redundant_image_id"),
         (
             [*(row[name] for name in _DUPLICATES_COLUMNS), _find_redundant(row)[0]]
-            for row in read_rows(storage, findings, FINDINGS)
+            for row in reviewed.findings()
         ),
     )
-    summary = _summarise_by_catalogue(read_rows(storage, findings, FINDINGS))
+    summary = _summarise_by_catalogue(reviewed.findings())
     write_csv(
         storage,
         layout.report(category_id, "summary"),
@@ -97,10 +93,7 @@ def write_category_csvs(
         layout.report(category_id, "compliance"),
         _COMPLIANCE_COLUMNS,
         itertools.chain(
-            (
-                [row[name] for name in _COMPLIANCE_COLUMNS]
-                for row in read_rows(storage, verdicts, VERDICTS)
-            ),
+            ([row[name] for name in _COMPLIANCE_COLUMNS] for row in reviewed.verdicts()),
             (_not_judged_row(category_id, variant_id) for variant_id in not_judged),
         ),
     )
@@ -112,7 +105,7 @@ def write_category_csvs(
             _EXTRACT_COLUMNS,
             (
                 [row[name] for name in _EXTRACT_COLUMNS]
-                for row in read_rows(storage, images, JUDGED, _EXTRACT_COLUMNS)
+                for row in read_state_rows(storage, images, _EXTRACTED)
                 if row["status"] != Status.NO_IMAGES
             ),
         )

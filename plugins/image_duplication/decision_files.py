@@ -13,6 +13,7 @@ from image_duplication import layout
 from image_duplication.csv_files import from_cell
 from image_duplication.errors import ConfigurationError
 from image_duplication.records import DecisionOrigin, DecisionVerdict, Kind
+from image_duplication.source_rows import MAX_ID_LENGTH
 from image_duplication.storage import Storage
 from image_duplication.store.decisions import Decision, Pair
 
@@ -92,6 +93,11 @@ def _read_decision(cells: Mapping[str, str], source: DecisionSource) -> Decision
         raise ValueError(f"category_id is {cells['category_id']!r}, expected a whole number")
     if not cells["variant_id"]:
         raise ValueError("variant_id is empty")
+    if len(cells["variant_id"]) > MAX_ID_LENGTH:
+        raise ValueError(
+            f"variant_id has {len(cells['variant_id'])} characters, expected at most "
+            f"{MAX_ID_LENGTH}"
+        )
     for column in ("base_sha256", "duplicate_sha256"):
         if not _SHA256.fullmatch(cells[column]):
             raise ValueError(f"{column} is {cells[column]!r}, expected 64 hexadecimal digits")

@@ -16,7 +16,9 @@ from collections.abc import Set as AbstractSet
 import pyarrow as pa
 
 from image_duplication import layout
+from image_duplication.records import Relation
 from image_duplication.storage import Storage
+from image_duplication.store.decisions import Contents
 from image_duplication.tables import (
     FINDINGS,
     FOUND_FINDINGS,
@@ -81,10 +83,15 @@ def keep_settled_variants(
 
 
 def compare_findings(
-    storage: Storage, run_id: str, category_id: int, parts: Sequence[str]
+    storage: Storage,
+    run_id: str,
+    category_id: int,
+    parts: Sequence[str],
+    rejected: AbstractSet[Contents],
 ) -> list[Row]:
     """Rows of `tables.CHANGES`, one per seller, once the category's state is that of the run.
 
+    A finding of `rejected` contents is none: neither new nor repeated, and nothing has resolved it.
     `parts` are the folders of the run's finished units. Equal findings of one variant, as of three
     copies of one file, are counted one against one. In memory are the ids of the settled variants
     and a digest for each finding that they had, 40 MB for 100,000 variants with 200,000 findings;
@@ -97,14 +104,23 @@ def compare_findings(
     repeated: Counter[str | None] = Counter()
     resolved: Counter[str | None] = Counter()
     before: dict[bytes, int] = {}
+    ignored = {
+        _digest_of(variant_id, relation, *pair)
+        for variant_id, *pair in rejected
+        for relation in Relation
+    }
     for row in read_rows(storage, key, FOUND_FINDINGS):
+        if row["finding_digest"] in ignored:
+            continue
         if row["variant_id"] in settled:
             before[row["finding_digest"]] = before.get(row["finding_digest"], 0) + 1
         else:
             repeated[row["seller_id"]] += 1
     for row in _read_after(storage, category_id, parts, own, superseded):
-        counts = repeated if _take(before, _digest(row)) else new
-        counts[row["seller_id"]] += 1
+        digest = _digest(row)
+        if digest not in ignored:
+            counts = repeated if _take(before, digest) else new
+            counts[row["seller_id"]] += 1
     for row in read_rows(storage, key, FOUND_FINDINGS) if any(before.values()) else ():
         if row["variant_id"] in settled and _take(before, row["finding_digest"]):
             resolved[row["seller_id"]] += 1
@@ -123,7 +139,11 @@ def compare_findings(
 def _digest(finding: Row) -> bytes:
     """A finding's identity, whichever run found it and whichever picture is the base."""
     pair = sorted([finding["base_sha256"] or "", finding["duplicate_sha256"] or ""])
-    identity = json.dumps([finding["variant_id"], finding["relation"], *pair])
+    return _digest_of(finding["variant_id"], finding["relation"], *pair)
+
+
+def _digest_of(variant_id: str, relation: str, lower_sha256: str, higher_sha256: str) -> bytes:
+    identity = json.dumps([variant_id, relation, lower_sha256, higher_sha256])
     return hashlib.blake2b(identity.encode(), digest_size=16).digest()
 
 

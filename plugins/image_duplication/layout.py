@@ -99,6 +99,11 @@ def settled_variants(run_id: str, category_id: int) -> str:
     return f"{run_folder(run_id)}/publish/category={category_id}/settled.parquet"
 
 
+def carried_decisions(run_id: str, category_id: int) -> str:
+    """The decisions of a category that a run carried over to changed pictures."""
+    return f"{run_folder(run_id)}/publish/category={category_id}/carried.json"
+
+
 # Pictures ---------------------------------------------------------------------------------------
 
 

@@ -44,6 +44,16 @@ class UnitFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class CarriedDecision:
+    """A decision that goes on, its number `carried_from`, as a picture was only saved anew."""
+
+    variant_id: str
+    verdict: str
+    carried_from: int
+    sha256s: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class CategorySummary:
     """What a run did to one category, in images; and how the category stands after it.
 
@@ -51,7 +61,9 @@ class CategorySummary:
     whichever run judged it; the rest is this run's share. `findings_new`, `findings_repeated` and
     `findings_resolved` compare with the state that the run found; they count both duplicates and
     related pictures. `is_renewed` says that the run wrote the category's files, which it leaves
-    alone when nothing of it was due. `stage_seconds` is wall time summed over units.
+    alone when nothing of it was due and nothing was decided. What people have rejected is counted
+    nowhere; `decisions_carried` are those that the run carried over. `stage_seconds` is wall time
+    summed over units.
     """
 
     category_id: int
@@ -75,6 +87,7 @@ class CategorySummary:
     stage_seconds: dict[str, float]
     stage_images: dict[str, int]
     is_renewed: bool
+    decisions_carried: tuple[CarriedDecision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +151,7 @@ class RunSummary:
             "units": sum(category.units for category in categories),
             "units_failed": [str(failure) for failure in self.units_failed],
             "units_degraded": [u for category in categories for u in category.units_degraded],
+            "decisions_carried": sum(len(category.decisions_carried) for category in categories),
             "stages": self._stages(),
         }
 
@@ -189,6 +203,8 @@ def render_text(run: RunSummary) -> str:
         ("verdicts of the whole categories", totals["verdicts"]),
     ):
         console.print(f"{title}: {_list_counts(counts)}", markup=False)
+    if totals["decisions_carried"]:
+        console.print(f"decisions carried over: {totals['decisions_carried']}", markup=False)
     console.print(_stage_table(totals["stages"]))
     for title in ("units_failed", "units_degraded"):
         if totals[title]:

@@ -1,12 +1,15 @@
-"""What follows the publication of a run: its record, metrics, reports' asset and alerts."""
+"""What a publication heeds, people's decisions; and what follows it: record, metrics, alerts."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from image_duplication.errors import PermanentError
+from image_duplication.stages.publish import People
+from image_duplication.store.decisions import read_decided, record_carried
 from image_duplication.store.standings import record_summary
 from image_duplication_airflow.alerting import tell_of_summary
 from image_duplication_airflow.category_reports import note_renewed
@@ -41,3 +44,8 @@ def following_up(run: Run, store: Store) -> Iterator[Callable[[RunSummary], None
             count_run(summary)
             note_renewed(summary)
             tell_of_summary(summary, run)
+
+
+def people_of(store: Store) -> People:
+    """What the store has of people's decisions."""
+    return People(functools.partial(read_decided, store), functools.partial(record_carried, store))

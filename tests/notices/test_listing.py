@@ -11,10 +11,11 @@ import pytest
 
 from image_duplication import layout
 from image_duplication.errors import CategoriesLeftOutError, ConfigurationError, SchemaError
+from image_duplication.judged_variants import JudgedVariant
 from image_duplication.notices import listing
 from image_duplication.notices.listing import Listing
 from image_duplication.records import DecisionVerdict, ReasonCode, RemovalKind
-from image_duplication.removal.category_states import JudgedVariant, read_judged_variants
+from image_duplication.removal.category_states import read_judged_variants
 from image_duplication.storage import Storage
 from image_duplication.store.notices import count_settled_by_variant, read_open_notices
 from tests.judged_rows import failed_row, judged_row, judged_variant

@@ -288,6 +288,20 @@ def test_decision_that_changed_after_the_approval_stops_the_row(
     assert world.active() == KEPT | {("3", "b")}
 
 
+def test_rejection_of_the_keeper_s_own_match_after_the_approval_stops_the_row(
+    sqlite_world: World,
+) -> None:
+    world = sqlite_world
+    world.start(judged_variant("1", [["a", "b", "c"], ["d"]], keepers={"a": "b"}))
+    world.confirm_all()
+    world.propose()
+    world.approve()
+    assert world.listed() == [("1", "a"), ("1", "c")]
+    world.decide(DecisionVerdict.REJECTED, [("1", "a", "b")])
+
+    assert skipped(world.apply()) == {"decision_changed": 2}
+
+
 def test_decision_that_changes_while_the_removal_is_at_work_stops_the_row(
     sqlite_world: World,
 ) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from image_duplication.removal.category_states import read_judged_variants
-from image_duplication.removal.choosing import Reviews, choose_images
+from image_duplication.removal.choosing import choose_images
+from image_duplication.reviews import Reviews
 from image_duplication.store.decisions import read_current
 from tests.judged_rows import judged_variant
 from tests.removal.worlds import World

@@ -1204,6 +1204,7 @@ def test_publish_summary_adds_up(runs: Runs) -> None:
         "units": 3,
         "units_failed": [],
         "units_degraded": [],
+        "decisions_carried": 0,
     }
     assert total["images"] == total["downloaded"] + sum(total["failed_by_reason"].values())
     assert sum(total["verdicts"].values()) == total["variants"]

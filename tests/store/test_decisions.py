@@ -11,10 +11,13 @@ from image_duplication.errors import ConfigurationError
 from image_duplication.records import DecisionOrigin, DecisionVerdict, Kind
 from image_duplication.store.database import Store
 from image_duplication.store.decisions import (
+    Decided,
     Decision,
     Pair,
     read_current,
+    read_decided,
     record,
+    record_carried,
     record_unless_newer,
 )
 
@@ -97,3 +100,42 @@ def test_older_decision_does_not_overrule_a_newer_one(
     assert read_current(store, 7) == before
     later = replace(CONFIRMED, decided_at=NOON + timedelta(hours=2))
     assert record_unless_newer(store, [later]) == [later]
+
+
+def test_all_that_was_decided_counts_withdrawals(store: Store) -> None:
+    assert read_decided(store, 7) == Decided()
+    other = replace(CONFIRMED, pair=replace(PAIR, variant_id="v2"))
+    record(store, [CONFIRMED, other, replace(other, verdict=DecisionVerdict.WITHDRAWN)])
+    record(store, [replace(CONFIRMED, pair=replace(PAIR, category_id=8), carried_from=1)])
+
+    assert read_decided(store, 7) == Decided(
+        newest=3,
+        holding={PAIR: (1, CONFIRMED)},
+        contents=frozenset({PAIR.contents, ("v2", *PAIR.contents[1:])}),
+    )
+    assert read_decided(store, 8).gone_on == {1}
+
+
+def test_carried_decision_is_recorded_unless_something_was_decided_of_its_contents(
+    store: Store,
+) -> None:
+    carried = [
+        replace(CONFIRMED, pair=pair, carried_from=1)
+        for kinds in (["cropped"], ["bordered"])
+        for pair in (
+            Pair.of(7, "v1", ("a" * 64, "c" * 64), kinds),
+            Pair.of(7, "v1", ("a" * 64, "d" * 64), kinds),
+        )
+    ]
+    record(store, [CONFIRMED, replace(carried[0], verdict=DecisionVerdict.WITHDRAWN)])
+
+    record_carried(store, carried)
+    record_carried(store, carried)
+    record_carried(store, [])
+
+    assert [d for _, d in read_current(store, 7).values()] == [CONFIRMED, carried[1], carried[3]]
+    assert read_decided(store, 7).newest == 4
+
+
+def test_pair_finds_the_other_of_its_contents() -> None:
+    assert [PAIR.find_other(one * 64) for one in "abc"] == ["b" * 64, "a" * 64, None]

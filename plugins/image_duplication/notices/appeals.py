@@ -6,10 +6,11 @@ import logging
 from datetime import datetime
 
 from image_duplication.errors import ConfigurationError
+from image_duplication.judged_variants import JudgedVariant
 from image_duplication.records import DecisionOrigin, DecisionVerdict, Relation, Verdict
-from image_duplication.removal.category_states import JudgedVariant, read_judged_variants
-from image_duplication.removal.choosing import Reviews
-from image_duplication.removal.reviewed_verdicts import judge_reviewed
+from image_duplication.removal.category_states import read_judged_variants
+from image_duplication.reviewed_verdicts import judge_reviewed
+from image_duplication.reviews import Reviews
 from image_duplication.storage import Storage
 from image_duplication.store.database import Store
 from image_duplication.store.decisions import Decision, Pair, read_current, record

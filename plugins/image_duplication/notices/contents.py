@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from image_duplication.judged_variants import JudgedVariant
 from image_duplication.records import Action, PhotoProblem, ReasonCode, Relation, Role
-from image_duplication.removal.category_states import JudgedVariant
-from image_duplication.removal.choosing import Reviews
-from image_duplication.removal.reviewed_verdicts import find_told_apart, with_content
+from image_duplication.reviewed_verdicts import find_told_apart, with_content
+from image_duplication.reviews import Reviews
 from image_duplication.tables import Row
 from image_duplication.verdicts import Judgement
 

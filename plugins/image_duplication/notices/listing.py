@@ -21,11 +21,12 @@ from image_duplication.errors import (
     ConfigurationError,
     PermanentError,
 )
+from image_duplication.judged_variants import JudgedVariant
 from image_duplication.notices.contents import Due, describe_variant
 from image_duplication.records import Verdict
-from image_duplication.removal.category_states import JudgedVariant, read_judged_variants
-from image_duplication.removal.choosing import Reviews
-from image_duplication.removal.reviewed_verdicts import judge_reviewed
+from image_duplication.removal.category_states import read_judged_variants
+from image_duplication.reviewed_verdicts import judge_reviewed
+from image_duplication.reviews import Reviews
 from image_duplication.settings import Settings
 from image_duplication.storage import Storage
 from image_duplication.store.database import Store

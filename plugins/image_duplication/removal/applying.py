@@ -30,7 +30,6 @@ from image_duplication.removal.checks import (
     kept_picture,
     redundant_picture,
 )
-from image_duplication.removal.choosing import Reviews
 from image_duplication.removal.contents import (
     FindChanged,
     ListedPicture,
@@ -40,7 +39,6 @@ from image_duplication.removal.contents import (
 from image_duplication.removal.manifest import SCHEMAS, check_manifest, read_proposal
 from image_duplication.removal.outcome import RemovalOutcome, RowCounts, sum_up
 from image_duplication.removal.proposing import is_above
-from image_duplication.removal.reviewed_verdicts import find_short_variants
 from image_duplication.removal.source_records import (
     DEACTIVATE,
     read_images,
@@ -48,6 +46,8 @@ from image_duplication.removal.source_records import (
     sign_images,
 )
 from image_duplication.removal.writer import Writer, WriterTransaction
+from image_duplication.reviewed_verdicts import find_short_variants
+from image_duplication.reviews import Reviews
 from image_duplication.settings import Settings
 from image_duplication.storage import Storage
 from image_duplication.store.database import Store

@@ -8,10 +8,12 @@ from datetime import datetime
 
 from image_duplication import layout
 from image_duplication.records import RemovalKind, Verdict
-from image_duplication.removal.category_states import JudgedVariant, read_judged_variants
-from image_duplication.removal.choosing import Reviews, choose_images
+from image_duplication.removal.category_states import read_judged_variants
+from image_duplication.removal.choosing import choose_images
 from image_duplication.removal.manifest import CategoryProposal, Proposal
 from image_duplication.removal.proposing import is_above, propose
+from image_duplication.reviewed_category import review_variant
+from image_duplication.reviews import Reviews
 from image_duplication.settings import Settings
 from image_duplication.storage import Storage
 from image_duplication.store.database import Store
@@ -89,8 +91,10 @@ def _propose_category(
         variants += bool(chosen)
         excluded += why_not
         if is_short(variant.verdict):
-            short.write([_short_row(variant, len(chosen))])
-            short_variants += 1
+            verdict = review_variant(variant, reviews).verdict
+            if is_short(verdict):
+                short.write([_short_row(verdict, len(chosen))])
+                short_variants += 1
     return CategoryProposal(
         category_id=category_id,
         category_name=name,
@@ -108,9 +112,9 @@ def is_short(verdict: Row) -> bool:
     return str(verdict["verdict"]).startswith(Verdict.SHORT)
 
 
-def _short_row(variant: JudgedVariant, removed_images: int) -> Row:
-    kept = [name for name in SHORT_VARIANTS.names if name in variant.verdict]
+def _short_row(verdict: Row, removed_images: int) -> Row:
+    kept = [name for name in SHORT_VARIANTS.names if name in verdict]
     return {
-        **{name: variant.verdict[name] for name in kept},
+        **{name: verdict[name] for name in kept},
         "removed_images": removed_images,
     }

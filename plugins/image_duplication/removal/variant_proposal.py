@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
+from image_duplication.judged_variants import JudgedVariant
 from image_duplication.records import ExclusionReason, RemovalKind, Verdict
-from image_duplication.removal.category_states import JudgedVariant, read_judged_variants
-from image_duplication.removal.choosing import Reviews
+from image_duplication.removal.category_states import read_judged_variants
 from image_duplication.removal.image_proposal import is_short
 from image_duplication.removal.manifest import CategoryProposal, Proposal
 from image_duplication.removal.proposing import is_above, propose
-from image_duplication.removal.reviewed_verdicts import judge_reviewed
+from image_duplication.reviewed_verdicts import judge_reviewed
+from image_duplication.reviews import Reviews
 from image_duplication.settings import Settings
 from image_duplication.storage import Storage
 from image_duplication.store.database import Store

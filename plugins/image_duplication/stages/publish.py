@@ -1,7 +1,8 @@
 """Stage publish_run: each category's files from its parts and previous state; the run's summary.
 
-The only writer of a category's files. Repeatable: from the same parts and state it gives the same
-files, and it never puts an older judgement over a newer one. What it reports against the state that
+The only writer of a category's files. Repeatable: from the same parts, state and decisions it gives
+the same files, and it never puts an older judgement over a newer one. Facts are stated as judged;
+reports and counts leave out what people have rejected. What it reports against the state that
 it found is explained in `finding_changes`.
 """
 
@@ -12,11 +13,12 @@ import heapq
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from image_duplication import layout
+from image_duplication.carried_decisions import find_carried
 from image_duplication.category_csvs import write_category_csvs
 from image_duplication.category_index import add_to_category_index
 from image_duplication.csv_files import write_csv
@@ -35,9 +37,19 @@ from image_duplication.finding_changes import (
 )
 from image_duplication.plans import Plan, PlannedCategory, read_plan
 from image_duplication.records import Relation, StageReport
+from image_duplication.reviewed_category import ReviewedCategory
+from image_duplication.reviews import Reviews
 from image_duplication.settings import Settings
 from image_duplication.storage import Storage
-from image_duplication.summary import CategorySummary, RunSummary, UnitFailure, render_text
+from image_duplication.store.decisions import Decided, Decision
+from image_duplication.store.leases import now_in_utc
+from image_duplication.summary import (
+    CarriedDecision,
+    CategorySummary,
+    RunSummary,
+    UnitFailure,
+    render_text,
+)
 from image_duplication.tables import (
     CHANGES,
     FINDINGS,
@@ -85,8 +97,26 @@ class _Merge:
 Owning = Callable[[int], contextlib.AbstractContextManager[object]]
 """Keeps other runs off a category while its files are written; may raise CategoryTakenError."""
 
+Deciding = Callable[[int], Decided]
+"""Gives what people have decided of a category."""
+
+Carrying = Callable[[Sequence[Decision]], None]
+"""Records decisions of one category that go on, unless something was decided meanwhile."""
+
 Telling = Callable[[RunSummary], None]
 """Is handed the summary once it is written, also when the stage raises afterwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """What people have decided: how to ask for it, and how to let it go on."""
+
+    deciding: Deciding
+    carrying: Carrying
+
+
+NOBODY = People(lambda _: Decided(), lambda _: None)
+"""For a catalogue of which nothing was decided."""
 
 
 def publish_run(
@@ -95,6 +125,7 @@ def publish_run(
     *,
     run_id: str,
     owning: Owning = contextlib.nullcontext,
+    people: People = NOBODY,
     telling: Telling | None = None,
 ) -> RunSummary:
     """Write the category files of a run and its summary.
@@ -115,7 +146,9 @@ def publish_run(
         for category in plan.categories:
             try:
                 with owning(category.category_id):
-                    summary, changed = _publish_category(storage, settings, plan, category, history)
+                    summary, changed = _publish_category(
+                        storage, settings, plan, category, people, history
+                    )
             except ImageDuplicationError as error:  # a failing category never stops another
                 logger.exception("category %s is not published", category.category_id)
                 failed[category.category_id] = error
@@ -164,6 +197,7 @@ def _publish_category(
     settings: Settings,
     plan: Plan,
     category: PlannedCategory,
+    people: People,
     history: TableWriter,
 ) -> tuple[CategorySummary, list[Row]]:
     """Write one category's files; its summary, and its rows of `tables.CHANGES`."""
@@ -191,18 +225,26 @@ def _publish_category(
                 schema,
                 (row for _, rows in _merged(storage, merge, subject) for row in rows),
             )
+        # Of the others nothing has changed, unless a run broke off after it had replaced them.
+        is_whole = previous is None or previous.is_whole
+        changed_variants = merge.judged if is_whole else merge.judged | merge.kept
+        _carry_over(storage, settings, plan, category.category_id, people, changed_variants)
+    decided = people.deciding(category.category_id)
+    reviews = Reviews.of(decided.holding, allows_unreviewed_identical=True)
+    reviewed = ReviewedCategory.read(storage, category.category_id, reviews)
+    is_stale = is_stale or previous is None or previous.newest_decision != decided.newest
+    if is_stale:
         write_category_csvs(
-            storage,
-            category.category_id,
-            not_judged=not_judged,
-            write_extract=settings.report.write_extract_csv,
+            reviewed, not_judged=not_judged, write_extract=settings.report.write_extract_csv
         )
-        replace(state, is_whole=True, not_judged=len(not_judged)).write(
-            storage, category.category_id
-        )
-    changed = compare_findings(storage, plan.run_id, category.category_id, merge.parts)
+        replace(
+            state, is_whole=True, not_judged=len(not_judged), newest_decision=decided.newest
+        ).write(storage, category.category_id)
+    changed = compare_findings(
+        storage, plan.run_id, category.category_id, merge.parts, reviews.rejected
+    )
     summary = _summarise(
-        storage,
+        reviewed,
         plan,
         category,
         reports,
@@ -214,6 +256,54 @@ def _publish_category(
         key = layout.unit_file(plan.run_id, unit_id, "findings.parquet")
         history.write(read_rows(storage, key, FINDINGS))
     return summary, changed
+
+
+def _carry_over(
+    storage: Storage,
+    settings: Settings,
+    plan: Plan,
+    category_id: int,
+    people: People,
+    variant_ids: frozenset[str],
+) -> None:
+    """Let the decisions go on whose pictures were only saved anew; the run lists them."""
+    carried = find_carried(
+        storage,
+        settings,
+        people.deciding(category_id),
+        run_id=plan.run_id,
+        category_id=category_id,
+        variant_ids=variant_ids,
+        now=now_in_utc(),
+    )
+    if not carried:
+        return
+    # Listed first: once they are recorded, a repeat of the run finds none to carry.
+    listed = [
+        CarriedDecision(
+            decision.pair.variant_id,
+            decision.verdict,
+            decision.carried_from or 0,
+            (decision.pair.lower_sha256, decision.pair.higher_sha256),
+        )
+        for decision in carried
+    ]
+    known = _read_carried(storage, plan.run_id, category_id)
+    storage.write_json(
+        layout.carried_decisions(plan.run_id, category_id),
+        {"decisions": [asdict(one) for one in dict.fromkeys((*known, *listed))]},
+    )
+    people.carrying(carried)
+
+
+def _read_carried(storage: Storage, run_id: str, category_id: int) -> tuple[CarriedDecision, ...]:
+    key = layout.carried_decisions(run_id, category_id)
+    if not storage.exists(key):
+        return ()
+    return tuple(
+        CarriedDecision(**record | {"sha256s": tuple(record["sha256s"])})
+        for record in storage.read_json(key)["decisions"]
+    )
 
 
 def _find_not_judged(
@@ -238,12 +328,16 @@ def _find_not_judged(
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """The newest run that a category's files come from; `not_judged` variants its report lists."""
+    """The newest run that a category's files come from.
+
+    Its reports list `not_judged` variants, and heed the decisions up to `newest_decision`.
+    """
 
     planned_at: datetime
     run_id: str
     not_judged: int = 0
     is_whole: bool = True
+    newest_decision: int = 0
 
     @classmethod
     def read(cls, storage: Storage, category_id: int) -> _State | None:
@@ -253,7 +347,13 @@ class _State:
         record = storage.read_json(key)
         try:
             planned_at = datetime.fromisoformat(record["planned_at"])
-            return cls(planned_at, record["run_id"], record["not_judged"], record["is_whole"])
+            return cls(
+                planned_at,
+                record["run_id"],
+                record["not_judged"],
+                record["is_whole"],
+                record.get("newest_decision", 0),  # earlier releases heeded none
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise SchemaError(f"{key}: {record!r} is no state of a category") from error
 
@@ -364,7 +464,7 @@ def _chosen(variants: Variants, variant_ids: frozenset[str]) -> Variants:
 
 
 def _summarise(
-    storage: Storage,
+    reviewed: ReviewedCategory,
     plan: Plan,
     category: PlannedCategory,
     reports: dict[str, list[StageReport]],
@@ -373,6 +473,7 @@ def _summarise(
     is_renewed: bool,
 ) -> CategorySummary:
     """What the run did to a category, and how the category stands after it."""
+    storage = reviewed.storage
     failed_by_reason: Counter[str] = Counter()
     for unit_id, done in reports.items():
         if len(done) >= REPORTED:
@@ -382,12 +483,10 @@ def _summarise(
                 for row in read_rows(storage, judged, JUDGED, ("reason_code",))
                 if row["reason_code"]
             )
-    stated = layout.current("verdicts", category.category_id)
-    verdicts = Counter(row["verdict"] for row in read_state_rows(storage, stated, VERDICTS))
+    verdicts = Counter(row["verdict"] for row in reviewed.verdicts())
     kinds: Counter[str] = Counter()
     findings = related = 0
-    found = layout.current("findings", category.category_id)
-    for row in read_state_rows(storage, found, FINDINGS):
+    for row in reviewed.findings():
         if row["relation"] == Relation.DUPLICATE:
             findings += 1
             kinds.update(row["kinds"])
@@ -421,6 +520,7 @@ def _summarise(
         stage_seconds=_sum_seconds(reports),
         stage_images=_sum_images(reports),
         is_renewed=is_renewed,
+        decisions_carried=_read_carried(storage, plan.run_id, category.category_id),
     )
 
 

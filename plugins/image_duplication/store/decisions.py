@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,10 @@ from image_duplication.records import DecisionOrigin, DecisionVerdict, Kind
 from image_duplication.store.database import Store
 from image_duplication.store.schema import DECISIONS
 
-_LONGEST_NOTE = 4_000
+LONGEST_NOTE = 4_000
+
+Contents = tuple[str, str, str]
+"""A variant and the hashes of two of its contents, the lower one first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,17 @@ class Pair:
         lower, higher = sorted(sha256s)
         return cls(category_id, variant_id, lower, higher, frozenset(map(Kind, kinds)))
 
+    def find_other(self, content_sha256: str) -> str | None:
+        """The content that is paired with one; None where that one is not of the pair."""
+        if content_sha256 == self.lower_sha256:
+            return self.higher_sha256
+        return self.lower_sha256 if content_sha256 == self.higher_sha256 else None
+
+    @property
+    def contents(self) -> Contents:
+        """The variant and its two contents, whatever the kinds."""
+        return self.variant_id, self.lower_sha256, self.higher_sha256
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -50,6 +64,21 @@ class Decision:
     decided_at: datetime
     note: str = ""
     carried_from: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """All that was decided of a category.
+
+    `newest` is the number of the latest decision, withdrawals among them; 0: none. `holding` are
+    the decisions that hold, each with its number. `contents` are those of every pair that anything
+    was decided of, ever. `gone_on` are the numbers of the decisions that were carried over.
+    """
+
+    newest: int = 0
+    holding: Mapping[Pair, tuple[int, Decision]] = field(default_factory=dict)
+    contents: frozenset[Contents] = frozenset()
+    gone_on: frozenset[int] = frozenset()
 
 
 def record(store: Store, decisions: Sequence[Decision]) -> None:
@@ -78,15 +107,30 @@ def record_unless_newer(store: Store, decisions: Sequence[Decision]) -> list[Dec
     return new
 
 
+def record_carried(store: Store, decisions: Sequence[Decision]) -> None:
+    """Add decisions of one category that go on from earlier ones, all or none.
+
+    But for those of two contents that something was decided of meanwhile.
+    """
+    with store.transaction() as connection:
+        known: set[Contents] = set()
+        for category_id in {decision.pair.category_id for decision in decisions}:
+            rows = connection.execute(_newest_of(category_id)).mappings()
+            known.update(_read(row).pair.contents for row in rows)
+        new = _to_rows(d for d in decisions if d.pair.contents not in known)
+        if new:
+            connection.execute(DECISIONS.insert(), new)
+
+
 def _to_rows(decisions: Iterable[Decision]) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for decision in decisions:
         if not decision.decided_by:
             raise ConfigurationError("a decision names nobody; expected who has decided")
-        if len(decision.note) > _LONGEST_NOTE:
+        if len(decision.note) > LONGEST_NOTE:
             raise ConfigurationError(
                 f"a decision's note has {len(decision.note)} characters; at most "
-                f"{_LONGEST_NOTE} are allowed"
+                f"{LONGEST_NOTE} are allowed"
             )
         rows.append(
             {
@@ -111,13 +155,29 @@ def read_current(store: Store, category_id: int) -> dict[Pair, tuple[int, Decisi
 
     A withdrawn decision is none.
     """
+    return dict(read_decided(store, category_id).holding)
+
+
+def read_decided(store: Store, category_id: int) -> Decided:
+    """All that was decided of a category."""
     with store.transaction() as connection:
         rows = connection.execute(_newest_of(category_id)).mappings().all()
-    return {
-        decision.pair: (row["decision_id"], decision)
-        for row in rows
-        if (decision := _read(row)).verdict is not DecisionVerdict.WITHDRAWN
-    }
+        gone_on = connection.scalars(
+            sa.select(DECISIONS.c.carried_from).where(
+                DECISIONS.c.category_id == category_id, DECISIONS.c.carried_from.is_not(None)
+            )
+        ).all()
+    newest = {row["decision_id"]: _read(row) for row in rows}
+    return Decided(
+        newest=max(newest, default=0),
+        holding={
+            decision.pair: (number, decision)
+            for number, decision in newest.items()
+            if decision.verdict is not DecisionVerdict.WITHDRAWN
+        },
+        contents=frozenset(decision.pair.contents for decision in newest.values()),
+        gone_on=frozenset(gone_on),
+    )
 
 
 def _newest_of(category_id: int) -> sa.Select[Any]:

@@ -8,17 +8,27 @@ from collections.abc import Callable, Iterator, Mapping
 import pyarrow as pa
 
 from image_duplication import layout
-from image_duplication.records import Role, Verdict
-from image_duplication.removal.category_states import JudgedVariant
-from image_duplication.removal.choosing import Reviews
+from image_duplication.judged_variants import JudgedVariant
+from image_duplication.records import Engine, Kind, Role, Verdict
+from image_duplication.reviews import Reviews
 from image_duplication.storage import Storage
 from image_duplication.tables import JUDGED, Row, read_state_tables
 from image_duplication.verdicts import Judgement, judge_variant
 
+SAME_FILE: Row = {
+    "kinds": [Kind.IDENTICAL],
+    "sentence": "same file",
+    "distance": 0.0,
+    "engine": Engine.IDENTICAL,
+}
+"""A match of equal bytes, as rows tell it."""
+
+_NO_MATCH: Row = {"kinds": [], "sentence": None, "distance": None, "engine": None}
+
 
 def judge_reviewed(variant: JudgedVariant, reviews: Reviews) -> Judgement:
     """A variant's verdict with each rejected duplicate counted as the picture of its own it is."""
-    return judge_variant(list(_set_apart(variant, reviews)), required=variant.verdict["required"])
+    return judge_variant(list(set_apart(variant, reviews)), required=variant.verdict["required"])
 
 
 def find_short_variants(
@@ -63,12 +73,21 @@ def with_content(variant: JudgedVariant) -> list[Row]:
     return [row for row in variant.images if row["content_sha256"]]
 
 
-def _set_apart(variant: JudgedVariant, reviews: Reviews) -> Iterator[Row]:
+def set_apart(variant: JudgedVariant, reviews: Reviews) -> Iterator[Row]:
+    """A variant's rows of `tables.JUDGED`, with each rejected duplicate as the base of a group.
+
+    Two files of equal bytes stay one picture: the later is a duplicate of the earlier.
+    """
     is_told_apart = find_told_apart(variant, reviews)
-    first_of: dict[str, str] = {}  # two files of equal bytes stay one picture
+    first_of: dict[str, str] = {}
     for row in variant.images:
         if row["role"] == Role.DUPLICATE and is_told_apart(row["image_id"], row["base_image_id"]):
             own = first_of.setdefault(row["content_sha256"], row["image_id"])
-            yield row | {"role": Role.BASE, "base_image_id": own}
+            is_first = own == row["image_id"]
+            yield row | {
+                "role": Role.BASE if is_first else Role.DUPLICATE,
+                "base_image_id": own,
+                **(_NO_MATCH if is_first else SAME_FILE),
+            }
         else:
             yield row
