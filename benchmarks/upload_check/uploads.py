@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,11 +32,10 @@ def write_uploads(
     """
     random = np.random.default_rng([seed, 5])
     uploads = []
-    pictures = _draw_pictures(dataset, random)
     turns = itertools.cycle(MODIFICATIONS.values())
     for number in range(count):
         copies = _COPIES[number % len(_COPIES)]
-        originals = list(itertools.islice(pictures, PICTURES - copies))
+        originals = _draw_pictures(dataset, PICTURES - copies, random)
         contents = [_SMALL_CODING.encode(picture) for picture in originals]
         while len(contents) < PICTURES:
             try:
@@ -55,11 +53,9 @@ def write_uploads(
     return uploads
 
 
-def _draw_pictures(dataset: Dataset, random: Random) -> Iterator[Image.Image]:
+def _draw_pictures(dataset: Dataset, count: int, random: Random) -> list[Image.Image]:
     views = dataset.views
-    while True:
-        for place in random.permutation(len(views)):
-            yield views[int(place)].read()
+    return [views[int(place)].read() for place in random.permutation(len(views))[:count]]
 
 
 def _fit(content: bytes, side_px: int | None, random: Random) -> bytes:

@@ -13,7 +13,7 @@ from benchmarks.accuracy.changes import NotApplicableError
 from benchmarks.accuracy.modifications import MODIFICATIONS, modify
 from demo.catalogue import Catalogue
 from image_duplication import layout
-from image_duplication.records import CheckMode, Kind, PictureSource, Suggestion
+from image_duplication.records import CheckMode, Kind, Suggestion
 from image_duplication.settings import Settings
 from image_duplication.stages.detect import detect_duplicates
 from image_duplication.stages.report import write_report
@@ -207,22 +207,26 @@ def test_check_and_weekly_run_agree_on_the_demo_catalogue(
     assert sum(len(said["findings"]) for said in by_check.values()) > 80
 
 
-@pytest.mark.parametrize("sent", ["original first", "copy first"])
+@pytest.mark.parametrize("is_copy_first", [False, True], ids=["original first", "copy first"])
+@pytest.mark.parametrize("original_px", [(2720, 2040), (1360, 1020)], ids=["reduced", "enlarged"])
 def test_check_and_weekly_run_agree_on_large_pictures(
-    storage: Storage, settings: Settings, tmp_path: Path, sent: str
+    storage: Storage,
+    settings: Settings,
+    tmp_path: Path,
+    original_px: tuple[int, int],
+    is_copy_first: bool,
 ) -> None:
-    phone = draw_photo(1, 2720, 2040)
-    original = encode(phone, "JPEG", quality=90)
-    smaller = encode(phone.resize((1360, 1020), Image.Resampling.LANCZOS), "JPEG", quality=90)
-    contents = [original, smaller] if sent == "original first" else [smaller, original]
+    """Of a large picture and a small one the original is kept, whichever of them it is."""
+    photo = draw_photo(1, *original_px)
+    copy_px = (1360, 1020) if original_px == (2720, 2040) else (2720, 2040)
+    original = encode(photo, "JPEG", quality=90)
+    copy = encode(photo.resize(copy_px, Image.Resampling.LANCZOS), "JPEG", quality=90)
+    contents = [copy, original] if is_copy_first else [original, copy]
     contents.append(encode(draw_photo(2, 2720, 2040), "JPEG", quality=90))
 
     check = check_upload(tmp_path, settings, contents)
 
     assert say(check) == judge_by_stages(storage, settings, {"v": contents})["v"]
-    suggested = {
-        picture.width_px: picture.suggestion
-        for picture in check.pictures
-        if picture.source is PictureSource.UPLOADED and picture.number < 3
-    }
-    assert suggested == {2720: Suggestion.KEEP, 1360: Suggestion.REPLACE}
+    sizes = {(picture.width_px, picture.height_px): picture for picture in check.pictures[:2]}
+    assert sizes[original_px].suggestion is Suggestion.KEEP
+    assert sizes[copy_px].suggestion is Suggestion.REPLACE

@@ -122,9 +122,9 @@ def hash_file(path: Path | str) -> str:
 def examine_contents(
     contents: Sequence[str], read: Callable[[str], bytes], settings: Settings
 ) -> Examination:
-    """The same for contents named by their hashes, of which `read` gives the bytes, each once.
+    """The same as `examine_files`, of contents named by their hashes, in the variant's order.
 
-    Raises what `read` raises.
+    `read` is asked once for the bytes of each; what it raises is raised.
     """
     problems: dict[str, str] = {}
 

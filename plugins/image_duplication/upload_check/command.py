@@ -179,12 +179,10 @@ def _print(check: UploadCheck, console: Console) -> None:
 
 
 def _name(picture: PictureReport) -> str:
-    if picture.source is PictureSource.SHOWN:
-        return f"shown: {picture.image_id}"
-    # A name may hold anything, what moves the cursor of a terminal included.
-    return "".join(
-        one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in str(picture.name)
-    )
+    is_shown = picture.source is PictureSource.SHOWN
+    name = f"shown: {picture.image_id}" if is_shown else str(picture.name)
+    # It may hold anything, what moves the cursor of a terminal included.
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in name)
 
 
 def _describe_state(picture: PictureReport) -> str:
