@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from demo.image_server import RunningImageServer, running_image_server
 from image_duplication import layout
 from image_duplication.errors import PermanentError
 from image_duplication.plans import read_plan
+from image_duplication.records import DecisionOrigin, DecisionVerdict
+from image_duplication.settings import load_settings
 from image_duplication.storage import Storage
+from image_duplication.store.decisions import Decision, Pair, record
 from tests.airflow.conftest import point_at, run_dag
 from tests.airflow.small_catalogue import fill_small_catalogue
 from tests.catalogues import SourceDatabase
@@ -85,6 +89,31 @@ def announced(run: Any) -> list[str]:
     with create_session() as session:
         events = session.query(AssetEvent).filter(AssetEvent.source_run_id == run.run_id)
         return sorted(event.partition_key for event in events)
+
+
+def test_rejected_pair_is_in_no_report_of_the_next_run(scene: Scene) -> None:
+    from image_duplication_airflow.connections import open_store
+
+    assert run_dag(category_ids=[11, 12]).state == "success"
+    rejected, *others = scene.report(11, "duplicates")
+    pair = Pair.of(
+        11,
+        rejected["variant_id"],
+        (rejected["base_sha256"], rejected["duplicate_sha256"]),
+        rejected["kinds"].split(),
+    )
+    moment = datetime(2026, 1, 5)  # noqa: DTZ001 - the store keeps UTC without a zone
+    with open_store(load_settings()) as store:
+        record(
+            store,
+            [Decision(pair, DecisionVerdict.REJECTED, DecisionOrigin.REVIEW, "reviewer", moment)],
+        )
+
+    run = run_dag(category_ids=[11, 12])
+
+    assert run.state == "success"
+    assert scene.report(11, "duplicates") == others
+    assert announced(run) == ["11"]
 
 
 def test_run_announces_only_the_categories_whose_files_it_wrote(

@@ -1,7 +1,8 @@
 """Stage publish_run: each category's files from its parts and previous state; the run's summary.
 
-The only writer of a category's files. Repeatable: from the same parts and state it gives the same
-files, and it never puts an older judgement over a newer one. What it reports against the state that
+The only writer of a category's files. Repeatable: from the same parts, state and decisions it gives
+the same files, and it never puts an older judgement over a newer one. Facts are stated as judged;
+reports and counts leave out what people have rejected. What it reports against the state that
 it found is explained in `finding_changes`.
 """
 
