@@ -346,6 +346,27 @@ class NoticeSettings(_Section):
     """Where sellers appeal, e.g. an e-mail address; empty: to whoever sent the notice."""
 
 
+class UploadSettings(_Section):
+    """Bounds of an upload check.
+
+    What one picture may be is said in `download` (`max_bytes`, `max_pixels`, `formats`), so that
+    the weekly run can read what the check takes.
+    """
+
+    max_files: int = Field(20, ge=1, le=64)
+    """Pictures of one upload."""
+    max_shown: int = Field(40, ge=1, le=64)
+    """Pictures that the variant shows already, with which an upload is compared."""
+    max_request_bytes: int = Field(100 * 1024 * 1024, ge=1_024)
+    """Of all that is sent with one request."""
+    total_time_s: float = Field(20.0, gt=0, le=600)
+    """From the last byte of a request to its answer, the wait for a free process included."""
+    processes: int = Field(0, ge=0, le=64)
+    """Processes that check uploads; 0: as many as the machine has cores."""
+    queue_length: int = Field(16, ge=0, le=10_000)
+    """Requests that wait for a free process; one more is sent away, to come again later."""
+
+
 class RetentionSettings(_Section):
     """After how many days the maintenance may delete what nothing needs any more."""
 
@@ -382,6 +403,7 @@ class Settings(BaseSettings):
     report: ReportSettings = ReportSettings()
     removal: RemovalSettings = RemovalSettings()
     notices: NoticeSettings = NoticeSettings()
+    upload: UploadSettings = UploadSettings()
     retention: RetentionSettings = RetentionSettings()
     alerts: AlertSettings = AlertSettings()
 
