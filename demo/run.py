@@ -133,6 +133,8 @@ def _show_result(
     console.print("\nLook at:")
     example = category_ids[0]
     for what, key in (
+        ("pictures to look at", layout.gallery(example)),
+        ("what the run found", layout.run_page(run["run_id"])),
         ("duplicates per category", layout.report(example, "duplicates")),
         ("verdict per variant", layout.report(example, "compliance")),
         ("the legacy form", layout.report(example, "summary")),

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from image_duplication import layout
 from image_duplication.settings import AlertSettings
 
 if TYPE_CHECKING:  # it draws tables; whoever tells only that a run is late needs none
@@ -176,7 +177,8 @@ def _tell_jumps(summary: RunSummary, settings: AlertSettings, page: RunPage) -> 
     if not jumps:
         return None
     named = [
-        f"{one.category_id} {one.name}: {one.findings_new} new findings among {one.images} images"
+        f"{one.category_id} {one.name}: {one.findings_new} new findings among {one.images} images "
+        f"({layout.gallery(one.category_id)})"
         for one in jumps
     ]
     return _make_alert(

@@ -245,6 +245,7 @@ class RetentionKind(StrEnum):
     RUN_FILE = "run_file"  # plan, hand-offs and summary of a run
     STAGED = "staged"  # a picture that never came to the archive
     ARCHIVED = "archived"  # a picture that nothing refers to any more
+    THUMBNAIL = "thumbnail"  # of a picture that its category does not show any more
     HISTORY = "history"  # findings and changes of one run, manifests of deletions
     PART = "part"  # what a killed writer left
 

@@ -300,6 +300,9 @@ class ReportSettings(_Section):
     """What is written beside the reports."""
 
     write_extract_csv: bool = True
+    gallery_inline_mb: float = Field(15.0, ge=0, le=1_000)
+    """Of thumbnails, up to which a gallery holds them itself, in MB of page, so that it can be sent
+    by e-mail; beyond it refers to them beside it."""
 
 
 class AlertSettings(_Section):

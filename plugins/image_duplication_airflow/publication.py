@@ -1,4 +1,4 @@
-"""What a publication heeds, people's decisions; and what follows it: record, metrics, alerts."""
+"""What a publication heeds, people's decisions; and what follows it, from records to alerts."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from image_duplication.errors import PermanentError
+from image_duplication.gallery.run_pages import TREND_RUNS, write_run_page
 from image_duplication.stages.publish import People
 from image_duplication.store.decisions import read_decided, record_carried
-from image_duplication.store.standings import record_summary
+from image_duplication.store.standings import read_run_trend, record_summary
 from image_duplication_airflow.alerting import tell_of_summary
 from image_duplication_airflow.category_reports import note_renewed
 from image_duplication_airflow.metrics import count_run
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def following_up(run: Run, store: Store) -> Iterator[Callable[[RunSummary], None]]:
-    """Takes the summary that publish_run hands over; it is recorded at once.
+    """Takes the summary that publish_run hands over; at once it is recorded and its page written.
 
     The rest follows when the task is done, also when it raises, unless it will be tried again.
     """
@@ -32,6 +33,7 @@ def following_up(run: Run, store: Store) -> Iterator[Callable[[RunSummary], None
     def take(summary: RunSummary) -> None:
         record_summary(store, summary)
         summaries.append(summary)
+        write_run_page(run.storage, summary, read_run_trend(store, limit=TREND_RUNS))
 
     try:
         yield take

@@ -285,6 +285,30 @@ def test_picture_that_is_referred_to_again_counts_its_days_anew(replaced: World)
     assert counts(replaced.plan("m2", days_on(282)))["archived"] == 1
 
 
+def thumbnail_of(variant_id: str, image_id: str) -> str:
+    return layout.thumbnail(7, picture(variant_id, image_id)["content_sha256"])
+
+
+def test_thumbnail_goes_when_its_category_shows_the_picture_no_more(replaced: World) -> None:
+    shown, gone = thumbnail_of("a", "2"), thumbnail_of("a", "1")
+    for key in (shown, gone):
+        replaced.storage.write_bytes(key, b"thumbnail")
+
+    assert counts(replaced.plan("early", days_on(179))).get("thumbnail") is None
+    assert counts(replaced.plan("m", DUE)).get("thumbnail") == 1
+    assert deleted(replaced.prune("m", DUE))["thumbnail"] == 1
+    assert replaced.keys("thumbnails") == [shown]
+
+
+def test_thumbnail_stays_when_its_picture_is_shown_again_since_the_plan(replaced: World) -> None:
+    replaced.storage.write_bytes(thumbnail_of("a", "1"), b"thumbnail")
+    replaced.plan("m", DUE)
+    replaced.publish("back", ago(1), [variant("a", "1"), variant("b", "1")])
+
+    assert deleted(replaced.prune("m", DUE)).get("thumbnail", 0) == 0
+    assert replaced.keys("thumbnails") == [thumbnail_of("a", "1")]
+
+
 def propose_images(world: World, *, proposed_at: datetime = NOW) -> None:
     """A removal that names the old picture."""
 
@@ -587,7 +611,7 @@ def test_state_reports_removals_and_store_stay_for_ever(replaced: World) -> None
 def places() -> list[str]:
     """A key of each place of the layout: made by each of its functions, called with examples."""
     examples: dict[str, Any] = {"category_id": 7, "unit_id": "7/1", "folder": "runs/weekly"}
-    examples["subject"] = "images"
+    examples |= {"subject": "images", "content_sha256": "0" * 64}
     keys = []
     for name, place in inspect.getmembers(layout, inspect.isfunction):
         if name.startswith("_") or name == "run_folder":  # whose files other functions name

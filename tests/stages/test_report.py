@@ -15,7 +15,14 @@ from image_duplication.settings import load_settings
 from image_duplication.stages.report import write_report
 from image_duplication.storage import Storage
 from image_duplication.tables import FINDINGS, JUDGED, VERDICTS, Row, read_rows, write_rows
-from tests.judged_rows import NOON, judged_variant
+from tests.judged_rows import (
+    NOON,
+    draw_picture,
+    encode,
+    judged_variant,
+    sha256,
+    stage_picture,
+)
 
 RUN = "run 1"
 UNIT = "7/1"
@@ -180,7 +187,31 @@ def test_report_counts_what_it_wrote(storage: Storage) -> None:
         judged_variant("v2", []),
     )
     assert (done.stage, done.unit_id) == ("write_report", UNIT)
-    assert done.counts == {"variants": 2, "images": 3, "findings": 2}
+    assert {name: done.counts[name] for name in ("variants", "images", "findings")} == {
+        "variants": 2,
+        "images": 3,
+        "findings": 2,
+    }
+
+
+def test_report_makes_thumbnails_of_what_people_look_at(storage: Storage) -> None:
+    variants = [
+        judged_variant("repeats", [["1", "2"], ["3"], ["4"]]),
+        judged_variant("short", [["1"]], failed=["2"]),
+        judged_variant("compliant", [["1"], ["2"], ["3"]]),
+    ]
+    for rows in variants:
+        for seed, row in enumerate(rows):
+            if row["content_sha256"]:
+                content = encode(draw_picture(seed))
+                row |= {"content_sha256": sha256(content + row["variant_id"].encode())}
+                row["size_bytes"] = len(content)
+                stage_picture(storage, RUN, row, content)
+    counts = report(storage, *variants).counts
+
+    assert counts["thumbnails_made"] == 5
+    shown = {row["content_sha256"] for rows in variants[:2] for row in rows} - {None}
+    assert {name.removesuffix(".jpg") for name in storage.names("thumbnails/category=7")} == shown
 
 
 def test_report_of_an_empty_unit_writes_empty_files(storage: Storage) -> None:

@@ -74,6 +74,22 @@ def _find_scale(opened: Image.Image, least_side_px: int) -> int:
     return next((scale for scale in (8, 4, 2) if shorter // scale >= least_side_px), 1)
 
 
+def decode_small(
+    content: bytes, *, formats: Sequence[str], max_pixels: int, side_px: int
+) -> Image.Image:
+    """The picture in RGB with its longer side reduced to `side_px`, or as it is when it is smaller.
+
+    A JPEG file is decoded at a fraction of its size, still at least twice what is asked for. Raises
+    DecodeError.
+    """
+    with _opened(content, formats, max_pixels) as opened:
+        share = 2 * side_px / max(opened.size)
+        opened.draft(None, (int(opened.width * share), int(opened.height * share)))
+        small = _load(opened)
+        small.thumbnail((side_px, side_px), reducing_gap=2.0)
+        return small
+
+
 @contextlib.contextmanager
 def _opened(content: bytes, formats: Sequence[str], max_pixels: int) -> Iterator[Image.Image]:
     """A picture of which nothing is decoded yet. Raises DecodeError, for its use too."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC
@@ -22,10 +21,9 @@ from image_duplication.records import PhotoProblem
 from image_duplication.settings import NoticeSettings, Settings
 from image_duplication.storage import Storage
 from image_duplication.tables import Row
+from image_duplication.web_addresses import find_web_address
 
 logger = logging.getLogger(__name__)
-
-_WEB_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 
 MOST_ON_PAGE = 300
 """Products; a longer page is slow on a phone. The CSV file has all of them."""
@@ -208,15 +206,10 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"web_address": _find_web_address}
+    environment.filters |= {"web_address": find_web_address}
     environment.globals |= {
         "count_missing": _count_missing,
         "say_found": say_found,
         "say_upload": say_upload,
     }
     return environment.get_template("notice.html")
-
-
-def _find_web_address(url: str | None) -> str | None:
-    """An address that a browser may open: `javascript:` and the like would run in the page."""
-    return url if url and _WEB_ADDRESS.match(url) else None

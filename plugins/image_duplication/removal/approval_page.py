@@ -135,14 +135,11 @@ def _render_files(storage: Storage, proposal: Proposal) -> str:
     lines.append(f"- the rows, to read: `{_locate(storage, layout.removal_listing(removal_id))}`")
     with_rows = [one.category_id for one in proposal.categories if one.rows]
     lines += [
-        f"- report of category {category_id}: `{_locate(storage, _find_report(category_id))}`"
+        f"- gallery of category {category_id}: `{_locate(storage, layout.gallery(category_id))}`; "
+        "its CSVs lie beside it"
         for category_id in with_rows[:_VARIANTS_SHOWN]
     ]
     return "\n".join(lines)
-
-
-def _find_report(category_id: int) -> str:
-    return layout.report(category_id, "duplicates").rpartition("/")[0]
 
 
 def _locate(storage: Storage, key: str) -> str:

@@ -57,7 +57,7 @@ class Archive:
         self._removals = tuple(r for r in read_removals(store) if _is_needed(r, settings, moment))
 
     def find_unneeded(self, category_id: int, report: Callable[[str], None]) -> list[StoredFile]:
-        """The pictures of a category that may go; `report` takes the key of what is no picture.
+        """The pictures and thumbnails of a category that may go; `report` takes unknown keys.
 
         Notes which pictures nothing refers to, for their days count from then on. Raises
         SchemaError or MissingArtefactError when not all that may refer to a picture can be read.
@@ -72,11 +72,24 @@ class Archive:
                 unreferenced.append(file)
         since = self._mark(category_id, unreferenced)
         oldest = self._now - timedelta(days=self._settings.archive_days)
+        thumbnails = self._find_thumbnails(category_id, current, oldest)
         due = [file for file in unreferenced if since[file.key] <= oldest]
         if not due:
-            return []
+            return thumbnails
         held = frozenset(self._held(category_id))
-        return [file for file in due if not _is_among(file.key, held)]
+        return [*(file for file in due if not _is_among(file.key, held)), *thumbnails]
+
+    def _find_thumbnails(
+        self, category_id: int, current: frozenset[str], oldest: datetime
+    ) -> list[StoredFile]:
+        """Old thumbnails of what the category does not show: they can be made again."""
+        return [
+            file
+            for file in self._storage.files(f"thumbnails/category={category_id}")
+            if find_kind(file.key) is RetentionKind.THUMBNAIL
+            and file.modified_at <= oldest
+            and _reference_of(file.key) not in current
+        ]
 
     def find_still_unneeded(self, category_id: int, keys: list[str]) -> list[str]:
         """Of pictures that were found unneeded earlier, those that still are. Raises as above."""
@@ -100,7 +113,7 @@ class Archive:
                 schema,
                 ("category_id", "variant_id", *columns),
             )
-            for reference in _references(row, *columns)
+            for reference in (*_references(row, *columns), *_thumbnails(row, *columns))
         )
 
     def _mark(self, category_id: int, unreferenced: list[StoredFile]) -> dict[str, datetime]:
@@ -166,6 +179,12 @@ def _references(row: Row, *hash_columns: str) -> Iterator[str]:
         if row[column]:
             folder = layout.archive_folder(row["category_id"], row["variant_id"])
             yield f"{folder}/{row[column][:16]}"
+
+
+def _thumbnails(row: Row, *hash_columns: str) -> Iterator[str]:
+    for column in hash_columns:
+        if row[column]:
+            yield _reference_of(layout.thumbnail(row["category_id"], row[column]))
 
 
 def _reference_of(key: str) -> str:

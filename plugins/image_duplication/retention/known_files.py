@@ -19,6 +19,7 @@ _PRUNABLE = {
     rf"(?:plan/(?:{_CATEGORY}/)?[^/]+|units/\d+/\d+/[^/]+|publish/{_CATEGORY}/[^/]+|summary\.\w+)",
     RetentionKind.STAGED: rf"staging/{_UUID}/[^/]+",
     RetentionKind.ARCHIVED: rf"archive/{_CATEGORY}/{_UUID}/[^/]+",
+    RetentionKind.THUMBNAIL: rf"thumbnails/{_CATEGORY}/[0-9a-f]{{64}}\.jpg",
     RetentionKind.HISTORY: rf"findings/history/run={_NAME}\.parquet"
     rf"|reports/runs/run={_NAME}/[^/]+|retention/runs/{_NAME}/[^/]+",
 }
@@ -53,6 +54,7 @@ ROOTS = (
     "runs",
     "staging",
     "store",
+    "thumbnails",
     "verdicts",
 )
 """The folders directly below the storage root."""

@@ -35,6 +35,8 @@ LEFT_ALONE = (CategoryTakenError, MissingArtefactError, SchemaError)
 """Why a category's pictures are left alone: a run works on it, or not all of it can be read."""
 
 _UNKNOWN_NAMED = 100
+_BY_CATEGORY = ("thumbnails", "archive")
+"""Folders whose files go with what their category shows."""
 
 
 @dataclass(slots=True)
@@ -159,6 +161,8 @@ class _Survey:
             kind = find_kind(file.key)
             if file.key.startswith(layout.retention_manifest(self.plan.run_id)):
                 continue  # it is being written
+            if kind is RetentionKind.THUMBNAIL:
+                continue  # it goes with its category's pictures
             if kind is None:
                 if not is_kept(file.key):
                     self.report(file.key)
@@ -172,11 +176,12 @@ class _Survey:
             self._add(RetentionKind.RUN_FILE, file)
 
     def add_unneeded(self, archive: Archive, owning: Owning) -> None:
-        """The archived pictures that nothing needs."""
-        for name in self.storage.names("archive"):
+        """The archived pictures that nothing needs, and thumbnails."""
+        roots = {name: root for root in _BY_CATEGORY for name in self.storage.names(root)}
+        for name, root in sorted(roots.items()):
             category_id = category_of(name)
             if category_id is None:
-                self.report(f"archive/{name}")
+                self.report(f"{root}/{name}")
                 continue
             try:
                 with owning(category_id):
@@ -186,7 +191,7 @@ class _Survey:
                 self.plan.categories_left_alone[str(category_id)] = str(error)
                 continue
             for file in unneeded:
-                self._add(RetentionKind.ARCHIVED, file, category_id)
+                self._add(find_kind(file.key) or RetentionKind.ARCHIVED, file, category_id)
 
     def _add(self, kind: RetentionKind, file: StoredFile, category_id: int | None = None) -> None:
         self.plan.kinds[kind].add(file.size_bytes)

@@ -35,6 +35,7 @@ from image_duplication.finding_changes import (
     keep_found_findings,
     keep_settled_variants,
 )
+from image_duplication.gallery.category_pages import write_gallery
 from image_duplication.plans import Plan, PlannedCategory, read_plan
 from image_duplication.records import Relation, StageReport
 from image_duplication.reviewed_category import ReviewedCategory
@@ -232,11 +233,18 @@ def _publish_category(
     decided = people.deciding(category.category_id)
     reviews = Reviews.of(decided.holding, allows_unreviewed_identical=True)
     reviewed = ReviewedCategory.read(storage, category.category_id, reviews)
-    is_stale = is_stale or previous is None or previous.newest_decision != decided.newest
+    is_stale = (
+        is_stale
+        or previous is None
+        or previous.newest_decision != decided.newest
+        # An earlier release wrote none.
+        or not storage.exists(layout.gallery(category.category_id))
+    )
     if is_stale:
         write_category_csvs(
             reviewed, not_judged=not_judged, write_extract=settings.report.write_extract_csv
         )
+        write_gallery(reviewed, settings, not_judged=len(not_judged))
         replace(
             state, is_whole=True, not_judged=len(not_judged), newest_decision=decided.newest
         ).write(storage, category.category_id)

@@ -1,12 +1,13 @@
-"""Stage write_report: one unit's findings and verdicts from its judged images."""
+"""Stage write_report: one unit's findings and verdicts from its judged images, and thumbnails."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 from image_duplication import layout
-from image_duplication.records import Action, Relation, Role, StageReport
+from image_duplication.records import Action, Relation, Role, StageReport, Verdict
 from image_duplication.settings import Settings
 from image_duplication.storage import Storage
 from image_duplication.tables import (
@@ -17,13 +18,17 @@ from image_duplication.tables import (
     TableWriter,
     read_variants,
 )
+from image_duplication.thumbnails import write_thumbnails
 from image_duplication.verdicts import judge_variant
 
 
 def write_report(storage: Storage, settings: Settings, *, run_id: str, unit_id: str) -> StageReport:
-    """Write `findings.parquet` and `verdicts.parquet` of one unit, in the order of its variants."""
+    """Write `findings.parquet` and `verdicts.parquet` of one unit, in the order of its variants.
+
+    Makes the thumbnails that people look at: of variants with a finding, or not compliant.
+    """
     started = time.monotonic()
-    counts = {"variants": 0, "images": 0, "findings": 0}
+    counts = Counter(variants=0, images=0, findings=0)
     judged = layout.unit_file(run_id, unit_id, "judged.parquet")
     with (
         TableWriter(
@@ -33,14 +38,21 @@ def write_report(storage: Storage, settings: Settings, *, run_id: str, unit_id: 
             storage, layout.unit_file(run_id, unit_id, "verdicts.parquet"), VERDICTS
         ) as verdicts,
     ):
-        for _, rows in read_variants(storage, judged, JUDGED):
-            found = list(_find_findings(rows, run_id))
-            findings.write(found)
-            verdicts.write([_verdict_row(rows, settings.policy.required_pictures, run_id)])
-            counts["variants"] += 1
-            counts["images"] += sum(row["role"] != Role.ABSENT for row in rows)
-            counts["findings"] += len(found)
-    return StageReport("write_report", unit_id, time.monotonic() - started, counts)
+
+        def report_and_choose_shown() -> Iterator[Row]:
+            for _, rows in read_variants(storage, judged, JUDGED):
+                found = list(_find_findings(rows, run_id))
+                verdict = _verdict_row(rows, settings.policy.required_pictures, run_id)
+                findings.write(found)
+                verdicts.write([verdict])
+                counts["variants"] += 1
+                counts["images"] += sum(row["role"] != Role.ABSENT for row in rows)
+                counts["findings"] += len(found)
+                if found or verdict["verdict"] != Verdict.COMPLIANT:
+                    yield from (row for row in rows if row["content_sha256"])
+
+        counts.update(write_thumbnails(storage, settings, run_id, report_and_choose_shown()))
+    return StageReport("write_report", unit_id, time.monotonic() - started, dict(counts))
 
 
 def _find_findings(rows: list[Row], run_id: str) -> Iterator[Row]:
