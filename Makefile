@@ -24,11 +24,11 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: help setup mariadb browser cluster demo airflow test test-long test-cluster check format docs \
-	accuracy benchmark benchmark-units lock clean
+.PHONY: help setup mariadb browser cluster load demo airflow test test-long test-cluster check format docs \
+	upload-check accuracy benchmark benchmark-units benchmark-upload-check lock clean
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Install system packages, virtual environment and pinned packages, where missing
 	@echo "Set up: $(VENV) holds the pinned packages."
@@ -38,7 +38,7 @@ $(READY): requirements.txt requirements-dev.txt setup/virtual-environment.sh \
 	@setup/virtual-environment.sh "$(PYTHON)" "$(VENV)"
 	@touch $@
 
-mariadb browser cluster:
+mariadb browser cluster load:
 	@setup/system-packages.sh $@
 
 demo: $(if $(filter mysql,$(SOURCE)),mariadb) $(READY) ## Find the planted duplicates of the demo catalogue; SOURCE=mysql reads it from MariaDB
@@ -46,6 +46,9 @@ demo: $(if $(filter mysql,$(SOURCE)),mariadb) $(READY) ## Find the planted dupli
 
 airflow: $(READY) ## Start Airflow with its web interface on the demo catalogue
 	@$(PY) -m demo airflow
+
+upload-check: $(READY) ## Start the upload check as a service of its own; ARGS="key NAME" makes an API key
+	@$(PY) -m image_duplication_web.upload_check $(ARGS)
 
 # A file's tests stay in one process, as they share what is costly to make. The files start in their
 # order, and those of tests/airflow, which take longest, stand first. A process and its servers take
@@ -81,6 +84,10 @@ benchmark: $(READY) ## Compare the pipeline with the plain reference flow; sizes
 
 benchmark-units: $(READY) ## Measure tasks a minute and scheduler load at many units; sizes by ARGS
 	@$(PY) -m benchmarks.units $(ARGS)
+
+benchmark-upload-check: load $(READY) ## Measure an upload check's CPU time, and its service under load; DATASET=folder
+	@$(PY) -m benchmarks.upload_check $(if $(DATASET),--dataset "$(DATASET)") $(ARGS)
+	@$(PY) -m benchmarks.upload_check.load $(if $(DATASET),--dataset "$(DATASET)") $(ARGS)
 
 # A lock holds for the lowest supported Python upwards, so it is compiled with that one.
 PIP_COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(PY) -m piptools compile --quiet --strip-extras \

@@ -6,6 +6,7 @@
 #   setup/system-packages.sh mariadb        a MariaDB server that the demo and the tests can start
 #   setup/system-packages.sh browser        Chromium, which tests drive, and a font for Hindi in it
 #   setup/system-packages.sh cluster        PostgreSQL and Redis servers for the test of many machines
+#   setup/system-packages.sh load           hey, which sends requests to a service that is measured
 #
 # What matters is whether a program or header is there, not which package brought it. When
 # something is missing on Debian or Ubuntu, its package is installed by root or through a sudo that
@@ -136,7 +137,8 @@ check_missing() {
     mariadb) add_missing_mariadb_packages ;;
     browser) add_missing_browser_packages ;;
     cluster) add_missing_cluster_packages ;;
-    *) stop "expected 'build PYTHON', 'mariadb', 'browser' or 'cluster', received '$1'" ;;
+    load) command -v hey >/dev/null || missing+=(hey) ;;
+    *) stop "expected 'build PYTHON', 'mariadb', 'browser', 'cluster' or 'load', received '$1'" ;;
     esac
 }
 

@@ -121,8 +121,8 @@ class UnreadableError(Exception):
 
 
 def read_containers(root: Path) -> Containers:
-    """Both files, resolved with the variables of the demo. Raises UnreadableError."""
-    content = resolve_compose(root, "--env-file", DEMO_VARIABLES)
+    """Both files, all profiles, with the variables of the demo. Raises UnreadableError."""
+    content = resolve_compose(root, "--env-file", DEMO_VARIABLES, "--profile", "*")
     return Containers(root, content["services"], tuple(_stages(root / DOCKERFILE)))
 
 
@@ -438,7 +438,7 @@ def check_variables(containers: Containers) -> list[str]:
     """Each variable of the file is described at its head; what is a secret has no default."""
     head, _, body = containers.text.partition("\nname: ")
     filled_in = re.findall(r"(?<!\$)\$\{(\w+)((?::[?-][^}]*)?)\}", body)
-    passed_on = re.findall(r"^    ([A-Z_]+):$", body, re.MULTILINE)
+    passed_on = re.findall(r"^ {4,6}([A-Z_]+):$", body, re.MULTILINE)
     used = {name for name, _ in filled_in} | set(passed_on)
     described = set(re.findall(r"\b(?:AIRFLOW|AWS|IMAGE|[A-Z]+)_[A-Z_]+[A-Z]\b|\bWORKERS\b", head))
     wrong = [f"{name}: not described" for name in sorted(used - described)]

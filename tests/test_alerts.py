@@ -131,7 +131,10 @@ def test_jump_is_told_beyond_the_share_and_from_the_least_count(
 
     assert bool(alerts) is is_told
     for alert in alerts:
-        assert f"1234 Office chairs: {new} new findings among {images} images." in alert.what
+        assert (
+            f"1234 Office chairs: {new} new findings among {images} images "
+            "(reports/category=1234/1234.html)." in alert.what
+        )
         assert alert.runbook.endswith("#a-jump-in-duplicates")
 
 

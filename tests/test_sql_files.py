@@ -24,6 +24,7 @@ BINDS: dict[str, object] = {
     "category_ids": ["7", "8"],
     "first_variant_id": 1,
     "last_variant_id": 9,
+    "variant_id": "1",
 }
 
 statement = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

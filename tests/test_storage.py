@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from obstore.store import S3Store
 
 from image_duplication.errors import (
     ConfigurationError,
@@ -195,6 +196,26 @@ def test_storage_tells_that_a_listed_file_changed(storage: Storage) -> None:
 
 def before_now(**span: float) -> datetime:
     return datetime.now(UTC) - timedelta(**span)
+
+
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    ("name", "content_type"),
+    [("7.html", "text/html; charset=utf-8"), ("a.jpg", "image/jpeg")],
+)
+def test_object_says_what_it_is_to_a_browser(
+    object_root: str, name: str, content_type: str, is_streamed: bool
+) -> None:
+    storage = Storage(object_root)
+    if is_streamed:
+        with storage.writing(name) as sink:
+            sink.write(b"content")
+    else:
+        storage.write_bytes(name, b"content")
+    bucket, _, prefix = object_root.removeprefix("s3://").partition("/")
+    found = S3Store(bucket, client_options={"allow_http": True}).get(f"{prefix}/{name}")
+
+    assert found.attributes["Content-Type"] == content_type
 
 
 def test_storage_lists_no_link_and_does_not_follow_one(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@
     │   ├── MissingArtefactError  a file that an earlier stage must have written is not there
     │   ├── RemovalRefusedError   a removal lacks what it needs: approval, confirmation, manifest
     │   ├── CategoriesLeftOutError notices are written, but not for some categories
+    │   ├── UploadRefusedError    an upload cannot be checked as it was sent; has a code
     │   └── UnitsFailedError      a run is published, but some of its units failed
     └── TransientError            the same call may succeed later
         ├── SourceError           the database is out of reach or dropped the connection
@@ -56,6 +57,14 @@ class CategoriesLeftOutError(PermanentError):
 
 class UnitsFailedError(PermanentError):
     """A run is published with what there is, but some of its units failed."""
+
+
+class UploadRefusedError(PermanentError):
+    """An upload cannot be checked as it was sent; `code` says why in one word, for programs."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class TransientError(ImageDuplicationError):

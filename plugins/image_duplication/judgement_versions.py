@@ -8,7 +8,7 @@ from typing import Any
 from image_duplication.records import Engine
 from image_duplication.settings import DetectionSettings
 
-_FEATURES = 6
+_FEATURES = 7
 """Raised whenever the code computes evidence in another way."""
 
 _RULES = 6

@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from obstore.fsspec import BufferedFile, FsspecStore
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta  # known to type checkers alone
+    from obstore import Attributes, ObjectMeta  # known to type checkers alone
 
 SCHEME: Final = "s3"
 _ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
@@ -25,6 +26,15 @@ _RETRY_TIMEOUT = timedelta(minutes=3)
 """In which a request that failed for a moment is made again."""
 _MAX_RETRIES = 8
 _LISTED_AT_ONCE = 1_000
+_CONTENT_TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+    "jpg": "image/jpeg",
+    "json": "application/json",
+    "png": "image/png",
+    "txt": "text/plain; charset=utf-8",
+}
+"""By extension, of what people open in a browser; it saves what comes without one."""
 
 
 class ObjectStore(FsspecStore):
@@ -47,6 +57,18 @@ class ObjectStore(FsspecStore):
         """One object; FileNotFoundError for a folder too, which object storage does not have."""
         bucket, key = self._split_path(path)
         return _describe(bucket, await self._construct_store(bucket).head_async(key))
+
+    async def _put_file(self, lpath: str, rpath: str, *_: Any, **__: Any) -> None:
+        """A file of the disk as an object; in parts when it is large."""
+        bucket, key = self._split_path(rpath)
+        store = self._construct_store(bucket)
+        await store.put_async(key, Path(lpath), attributes=_attributes_of(key))
+
+    async def _pipe_file(self, path: str, value: bytes, *_: Any, **__: Any) -> None:
+        """Bytes as an object."""
+        bucket, key = self._split_path(path)
+        store = self._construct_store(bucket)
+        await store.put_async(key, value, attributes=_attributes_of(key))
 
     def list_below(self, path: str) -> Iterator[dict[str, Any]]:
         """Every object below a folder, in the store's order; some are in memory at a time."""
@@ -71,6 +93,11 @@ class ObjectStore(FsspecStore):
             found = await store.list(f"{key.rstrip('/')}/").collect_async()
             keys = [meta["path"] for meta in found]
         await store.delete_async(keys)
+
+
+def _attributes_of(key: str) -> Attributes:
+    content_type = _CONTENT_TYPES.get(key.rpartition(".")[2])
+    return {"Content-Type": content_type} if content_type else {}
 
 
 def _describe(bucket: str, meta: ObjectMeta) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -145,6 +146,13 @@ class PhotoProblem(StrEnum):
     LISTED_TWICE = "listed_twice"
     UNREADABLE = "unreadable"  # could not be fetched or decoded
 
+    @classmethod
+    def of_notes(cls, notes: Iterable[str]) -> PhotoProblem | None:
+        """The problem that the quality notes of a picture tell of, the weightiest if several."""
+        noted = set(notes)
+        told = (cls.BLANK, cls.PLACEHOLDER, cls.TOO_SMALL)
+        return next((problem for problem in told if problem in noted), None)
+
 
 class DecisionVerdict(StrEnum):
     """What a person says of two pictures that were reported."""
@@ -240,6 +248,27 @@ class RetentionKind(StrEnum):
     THUMBNAIL = "thumbnail"  # of a picture that its category does not show any more
     HISTORY = "history"  # findings and changes of one run, manifests of deletions
     PART = "part"  # what a killed writer left
+
+
+class CheckMode(StrEnum):
+    """What a check of an upload does about pictures that will not do."""
+
+    ALERT = "alert"  # says so
+    BLOCK = "block"  # refuses the upload
+
+
+class PictureSource(StrEnum):
+    """Where a picture of an upload check comes from."""
+
+    SHOWN = "shown"  # by the variant, already
+    UPLOADED = "uploaded"
+
+
+class Suggestion(StrEnum):
+    """What is best done with a picture of an upload check."""
+
+    KEEP = "keep"
+    REPLACE = "replace"  # by a picture of another view
 
 
 class Scope(StrEnum):

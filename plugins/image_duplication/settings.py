@@ -346,6 +346,48 @@ class NoticeSettings(_Section):
     """Where sellers appeal, e.g. an e-mail address; empty: to whoever sent the notice."""
 
 
+class UploadSettings(_Section):
+    """Bounds of an upload check.
+
+    What one picture may be is said in `download` (`max_bytes`, `max_pixels`, `formats`), so that
+    the weekly run can read what the check takes.
+    """
+
+    max_files: int = Field(20, ge=1, le=64)
+    """Pictures of one upload."""
+    max_shown: int = Field(40, ge=1, le=64)
+    """Pictures that the variant shows already, with which an upload is compared."""
+    max_request_bytes: int = Field(100 * 1024 * 1024, ge=1_024)
+    """Of all that is sent with one request."""
+    total_time_s: float = Field(20.0, gt=0, le=600)
+    """From the last byte of a request to its answer, the wait for a free process included."""
+    processes: int = Field(0, ge=0, le=64)
+    """Processes that check uploads; 0: as many as the machine has cores."""
+    queue_length: int = Field(16, ge=0, le=10_000)
+    """Requests that wait for a free process; one more is sent away, to come again later."""
+
+
+class UploadServiceSettings(_Section):
+    """How the upload check is served; `host`, `port` and keys: as a service of its own."""
+
+    host: str = Field("127.0.0.1", min_length=1)
+    port: int = Field(8090, ge=0, le=65_535)
+    """0: any that is free; it is printed."""
+    keys_file: str = "build/upload_check_keys"
+    """A line `name:hash` for each API key; a relative path starts at the folder that holds
+    include/."""
+    keys: tuple[str, ...] = ()
+    """Further lines of the same form."""
+    requests_per_minute: int = Field(600, ge=1)
+    """Of one API key or user, in any minute."""
+    max_open_requests: int = Field(64, ge=1, le=10_000)
+    """Received, waiting and judged at once, by one process that serves."""
+    receive_time_s: float = Field(60.0, gt=0, le=3_600)
+    """From the first byte of a request to its last."""
+    worker_memory_mb: int = Field(2_048, ge=256)
+    """Address space that a process may take for the pictures of one request."""
+
+
 class RetentionSettings(_Section):
     """After how many days the maintenance may delete what nothing needs any more."""
 
@@ -382,6 +424,8 @@ class Settings(BaseSettings):
     report: ReportSettings = ReportSettings()
     removal: RemovalSettings = RemovalSettings()
     notices: NoticeSettings = NoticeSettings()
+    upload: UploadSettings = UploadSettings()
+    upload_service: UploadServiceSettings = UploadServiceSettings()
     retention: RetentionSettings = RetentionSettings()
     alerts: AlertSettings = AlertSettings()
 

@@ -497,6 +497,8 @@ def read_state_tables(
         known = _known_columns(file, schema)
         for number in range(file.num_row_groups if "variant_id" in known else 0):
             # A state may be many times larger than what is asked for: first its ids alone.
+            if not _may_hold(file, number, variant_ids):
+                continue
             ids = file.read_row_group(number, columns=["variant_id"])["variant_id"]
             is_asked_for = pc.is_in(ids, value_set=variant_ids)
             if pc.any(is_asked_for).as_py():
@@ -510,6 +512,16 @@ def read_state_tables(
                     ],
                     schema=schema,
                 )
+
+
+def _may_hold(file: pq.ParquetFile, number: int, variant_ids: pa.Array) -> bool:
+    """Whether a row group may have any of the variants, by the bounds in the file's footer."""
+    column = file.schema_arrow.get_field_index("variant_id")
+    bounds = file.metadata.row_group(number).column(column).statistics
+    if bounds is None or not bounds.has_min_max:
+        return True
+    asked = pc.min_max(variant_ids).as_py()
+    return bool(asked["min"] <= bounds.max and bounds.min <= asked["max"])
 
 
 def _known_columns(file: pq.ParquetFile, schema: pa.Schema) -> list[str]:

@@ -28,7 +28,7 @@ def judge_variant(rows: Sequence[Row], *, required: int) -> Judgement:
     With d usable distinct images, u unjudged ones and r required: d ≥ r is compliant; d + u < r is
     short by r - d; anything else is undecided. Fewer than r rows are short whatever they show.
     """
-    rows = _without_repeats(rows)
+    rows = without_repeats(rows)
     images = sum(row["role"] != Role.ABSENT for row in rows)
     unjudged = sum(row["role"] == Role.UNJUDGED for row in rows)
     unfetched = sum(
@@ -50,7 +50,7 @@ def judge_variant(rows: Sequence[Row], *, required: int) -> Judgement:
     return Judgement(verdict, reason, images, distinct, unjudged, unfetched, redundant)
 
 
-def _without_repeats(rows: Sequence[Row]) -> list[Row]:
+def without_repeats(rows: Sequence[Row]) -> list[Row]:
     """The rows but for those that list an image again under the same URL: they add no picture."""
     listed = {
         (row["image_id"], row["image_url"])

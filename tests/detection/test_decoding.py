@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from image_duplication.detection import decoding
-from image_duplication.detection.decoding import DecodeError, decode
+from image_duplication.detection.decoding import DecodeError, decode, decode_to_compare
 from image_duplication.settings import DownloadSettings
+from tests.drawn_photos import draw_photo
 from tests.judged_rows import draw_picture, encode
 
 FORMATS = DownloadSettings().formats
@@ -277,3 +278,84 @@ def test_decode_refuses_a_format_that_is_not_allowed() -> None:
     draw_picture(1).save(content, "EPS")
     with pytest.raises(DecodeError, match="no picture of the formats"):
         decode(content.getvalue(), formats=FORMATS, max_pixels=MAX_PIXELS)
+
+
+# To compare ---------------------------------------------------------------------------------------
+
+LARGE = draw_photo(1, 2_400, 1_800)
+
+
+def compared(content: bytes, least_side_px: int = 300) -> tuple[Image.Image, np.ndarray]:
+    return decode_to_compare(
+        content, formats=FORMATS, max_pixels=40_000_000, least_side_px=least_side_px
+    )
+
+
+@pytest.mark.parametrize("picture_format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("size", [(420, 360), (2_000, 2_000)], ids=str)
+def test_picture_of_usual_size_is_compared_as_it_is(
+    picture_format: str, size: tuple[int, int]
+) -> None:
+    content = encode(draw_picture(1, *size), picture_format)
+    colour, grey = compared(content)
+    whole = decode(content, formats=FORMATS, max_pixels=40_000_000)
+
+    assert np.array_equal(np.asarray(colour), np.asarray(whole))
+    assert np.array_equal(grey, np.asarray(whole.convert("L")))
+
+
+@pytest.mark.parametrize("progressive", [False, True], ids=["baseline", "progressive"])
+@pytest.mark.parametrize("subsampling", [0, 2], ids=["4:4:4", "4:2:0"])
+def test_colours_of_a_large_jpeg_are_decoded_small_and_its_greys_whole(
+    subsampling: int, progressive: bool
+) -> None:
+    content = encode(LARGE, "JPEG", quality=90, subsampling=subsampling, progressive=progressive)
+    colour, grey = compared(content)
+    whole = decode(content, formats=FORMATS, max_pixels=40_000_000)
+
+    assert colour.size == (600, 450)
+    difference = np.asarray(whole.resize((50, 50), Image.Resampling.BICUBIC), np.int16)
+    difference -= np.asarray(colour.resize((50, 50), Image.Resampling.BICUBIC))
+    assert np.abs(difference).max() <= 6
+    assert np.abs(difference).mean() <= 1
+    assert grey.shape == (1_800, 2_400)
+    # Where the decoder clips a colour, the greys made of it differ by some levels.
+    assert np.abs(grey.astype(np.int16) - np.asarray(whole.convert("L"))).mean() <= 0.6
+    assert colour.quantization == Image.open(io.BytesIO(content)).quantization
+
+
+@pytest.mark.parametrize("least_side_px", [1, 225, 226, 451, 901, 1_801])
+def test_colours_keep_the_side_that_is_asked_for(least_side_px: int) -> None:
+    colour, _ = compared(encode(LARGE, "JPEG"), least_side_px)
+
+    assert min(colour.size) >= min(least_side_px, 1_800)
+    assert min(colour.size) < 2 * max(least_side_px, 225)
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_large_jpeg_is_upright(orientation: int) -> None:
+    content = encode(LARGE, "JPEG", quality=90, exif=exif_with_orientation(orientation))
+    colour, grey = compared(content)
+    upright = Image.fromarray(np.ascontiguousarray(UPRIGHT[orientation](np.asarray(LARGE))))
+
+    assert grey.shape == (upright.height, upright.width)
+    for seen_small in (colour, Image.fromarray(grey)):
+        expected = upright.convert(seen_small.mode).resize((40, 40), Image.Resampling.BOX)
+        found = seen_small.resize((40, 40), Image.Resampling.BOX)
+        difference = np.asarray(expected, np.int16) - np.asarray(found)
+        assert np.abs(difference).mean() <= 2
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_large_jpeg_without_three_colours_is_decoded_whole(mode: str) -> None:
+    colour, grey = compared(encode(LARGE.convert(mode), "JPEG"))
+
+    assert colour.size == LARGE.size
+    assert np.array_equal(grey, np.asarray(colour.convert("L")))
+
+
+def test_truncated_large_jpeg_cannot_be_decoded() -> None:
+    content = encode(LARGE, "JPEG", quality=90)
+
+    with pytest.raises(DecodeError, match="truncated"):
+        compared(content[: len(content) // 2])

@@ -59,8 +59,10 @@ def test_phrase_translates_words_that_the_english_sentences_have(phrase: Any) ->
                 kind,
                 transform=make_transform(**transform),
                 alignment=make_alignment(**alignment),
+                is_duplicate=is_duplicate,
             )
         )
+        for is_duplicate in (True, False)
         for kind in (Kind.SAME_PICTURE, Kind.TRANSFORMED, Kind.CROPPED, Kind.RECOLOURED)
         for transform in (
             {"scale": 0.5, "shown_share": 0.8},
@@ -109,6 +111,16 @@ def test_sentence_says_what_was_done(hindi: str, says: str) -> None:
 def test_kind_that_is_not_claimed_is_not_described() -> None:
     assert describe_in_hindi([Kind.CROPPED], "same photo, mirrored and cropped by about 9%") == (
         "वही फ़ोटो, लगभग 9% काटी हुई"
+    )
+
+
+def test_close_up_is_not_called_the_same_photo() -> None:
+    close_up = make_match(
+        Kind.CROPPED, is_duplicate=False, transform=make_transform(shown_share=0.09)
+    )
+
+    assert describe_in_hindi(close_up.kinds, describe_match(close_up)) == (
+        "नज़दीक से ली गई फ़ोटो, दूसरी फ़ोटो का लगभग 9% दिखाती है"
     )
 
 

@@ -75,7 +75,7 @@ def test_page_names_the_short_variants_and_every_file(world: World) -> None:
     assert r"- 3 of category 7: short\_by\_2, 0 pictures removed" in page
     for file in ("manifest.parquet", "manifest.csv", "short_variants.parquet", "proposal.json"):
         assert f"/removals/{REMOVAL}/{file}`" in page
-    assert f"`{world.storage.root}/reports/category=7`" in page
+    assert f"`{world.storage.root}/reports/category=7/7.html`" in page
 
 
 def test_page_says_what_is_left_out_and_why(world: World) -> None:

@@ -8,7 +8,14 @@ import warnings
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
+
+Grey = npt.NDArray[np.uint8]
+
+_LARGE_PIXELS = 4_000_000
+"""Above it, decoding and reducing the colours takes most of a picture's time."""
 
 _TOP_8_BIT = 255
 _TOP_16_BIT = 65_535
@@ -33,6 +40,54 @@ def decode(content: bytes, *, formats: Sequence[str], max_pixels: int) -> Image.
     """The first frame as an RGB picture, of one of Pillow's formats. Raises DecodeError."""
     with _opened(content, formats, max_pixels) as opened:
         return _load(opened)
+
+
+def decode_to_compare(
+    content: bytes, *, formats: Sequence[str], max_pixels: int, least_side_px: int
+) -> tuple[Image.Image, Grey]:
+    """The picture in RGB, and its greys at full size, shape (height, width). Raises DecodeError.
+
+    Colours are compared in small copies alone. Those of a large JPEG file are decoded at a half, a
+    quarter or an eighth of its size, of which the shorter side is `least_side_px` or more.
+    """
+    with _opened(content, formats, max_pixels) as opened:
+        scale = _find_scale(opened, least_side_px)
+        if scale > 1:
+            opened.draft("RGB", (opened.width // scale, opened.height // scale))
+        colour = _load(opened)
+    if scale == 1:
+        return colour, np.asarray(colour.convert("L"))
+    with _opened(content, formats, max_pixels) as opened:
+        opened.draft("L", opened.size)
+        opened.load()
+        return colour, np.asarray(_upright(opened))
+
+
+def _find_scale(opened: Image.Image, least_side_px: int) -> int:
+    if (
+        not isinstance(opened, JpegImageFile)
+        or opened.mode != "RGB"
+        or opened.width * opened.height <= _LARGE_PIXELS
+    ):
+        return 1
+    shorter = min(opened.size)
+    return next((scale for scale in (8, 4, 2) if shorter // scale >= least_side_px), 1)
+
+
+def decode_small(
+    content: bytes, *, formats: Sequence[str], max_pixels: int, side_px: int
+) -> Image.Image:
+    """The picture in RGB with its longer side reduced to `side_px`, or as it is when it is smaller.
+
+    A JPEG file is decoded at a fraction of its size, still at least twice what is asked for. Raises
+    DecodeError.
+    """
+    with _opened(content, formats, max_pixels) as opened:
+        share = 2 * side_px / max(opened.size)
+        opened.draft(None, (int(opened.width * share), int(opened.height * share)))
+        small = _load(opened)
+        small.thumbnail((side_px, side_px), reducing_gap=2.0)
+        return small
 
 
 @contextlib.contextmanager
@@ -90,19 +145,3 @@ def _to_8_bit(picture: Image.Image) -> Image.Image:
     if samples.max(initial=0) > _TOP_8_BIT:
         samples = samples.clip(0, _TOP_16_BIT) >> 8
     return Image.fromarray(samples.clip(0, _TOP_8_BIT).astype(np.uint8))
-
-
-def decode_small(
-    content: bytes, *, formats: Sequence[str], max_pixels: int, side_px: int
-) -> Image.Image:
-    """The picture in RGB with its longer side reduced to `side_px`, or as it is when it is smaller.
-
-    A JPEG file is decoded at a fraction of its size, still at least twice what is asked for. Raises
-    DecodeError.
-    """
-    with _opened(content, formats, max_pixels) as opened:
-        share = 2 * side_px / max(opened.size)
-        opened.draft(None, (int(opened.width * share), int(opened.height * share)))
-        small = _load(opened)
-        small.thumbnail((side_px, side_px), reducing_gap=2.0)
-        return small

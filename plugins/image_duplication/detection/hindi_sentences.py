@@ -39,7 +39,12 @@ HINDI_PHRASES: Mapping[Kind, tuple[Phrase, ...]] = {
         Phrase(r"turned by (\d+)°", "{}° घुमाई हुई", "turn"),
         Phrase(r"distorted in perspective", "तिरछी की हुई", "perspective"),
     ),
-    Kind.CROPPED: (Phrase(r"cropped by about (\d+)%", "लगभग {}% काटी हुई", "crop"),),
+    Kind.CROPPED: (
+        Phrase(r"cropped by about (\d+)%", "लगभग {}% काटी हुई", "crop"),
+        Phrase(
+            r"shows about (\d+)% of the other picture", "दूसरी फ़ोटो का लगभग {}% दिखाती है", "crop"
+        ),
+    ),
     Kind.RECOLOURED: (
         Phrase(r"colours inverted", "उलटे रंगों में", "colour"),
         Phrase(r"one of them in grey", "दोनों में से एक श्वेत-श्याम", "colour"),
@@ -65,6 +70,7 @@ HINDI_KINDS: Mapping[Kind, str] = {
 """What is said of a kind of which the sentence tells nothing more."""
 
 _SAME_PHOTO = "वही फ़ोटो"
+_CLOSE_UP = "नज़दीक से ली गई फ़ोटो"
 
 
 def describe_in_hindi(kinds: Iterable[str], sentence: str | None) -> str:
@@ -78,7 +84,8 @@ def describe_in_hindi(kinds: Iterable[str], sentence: str | None) -> str:
         if kind in claimed
         for words in list(_translate(HINDI_PHRASES[kind], sentence or "")) or [HINDI_KINDS[kind]]
     ]
-    return ", ".join([_SAME_PHOTO, *said])
+    subject = _CLOSE_UP if (sentence or "").startswith("close-up") else _SAME_PHOTO
+    return ", ".join([subject, *said])
 
 
 def _translate(phrases: Iterable[Phrase], sentence: str) -> Iterator[str]:

@@ -19,7 +19,7 @@ from image_duplication.detection.difpy_engine import (
 )
 from image_duplication.detection.evidence import PairEvidence, Picture, Tensor
 from image_duplication.detection.looks import look_at
-from image_duplication.detection.quality import assess_quality
+from image_duplication.detection.quality import Grey, assess_quality
 from image_duplication.detection.search import UNSEEN, examine
 from image_duplication.records import Engine
 from image_duplication.settings import DetectionSettings
@@ -43,19 +43,23 @@ def describe_picture(
     *,
     min_side_px: int,
     with_look: bool = True,
+    grey: Grey | None = None,
 ) -> Picture:
     """Reduce a decoded RGB picture to what comparison needs.
 
+    `grey` are its greys at full size, where it was decoded at less; None: they are in it.
     Without a look, which is most of a picture's memory, only difPy and equal bytes can match it
     (`describe_contents`).
     """
     tensor = reduce_picture(picture, settings.difpy.pixel_size)
-    grey = np.asarray(picture.convert("L"))
+    if grey is None:
+        grey = np.asarray(picture.convert("L"))
+    height_px, width_px = grey.shape
     needs_look = with_look and not _LOOKING.isdisjoint(settings.engines)
     return Picture(
         content_sha256=content_sha256,
-        width_px=picture.width,
-        height_px=picture.height,
+        width_px=width_px,
+        height_px=height_px,
         tensor=tensor,
         quality=assess_quality(
             grey,

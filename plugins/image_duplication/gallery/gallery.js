@@ -25,7 +25,7 @@
   };
   const VERDICTS = { short: "Short of pictures", undecided: "Undecided", compliant: "Compliant" };
   const FIGURES = [
-    ["Mean squared error at 50 px", 1], ["Rotation of that, degrees", 1],
+    ["Mean squared error, as difPy compares", 1], ["Rotation of that, degrees", 1],
     ["Correlation of thumbnails", 1], ["Of the left picture seen in the right", 100],
     ["Of the right picture seen in the left", 100], ["Texture that agrees", 100],
     ["Edges found in both", 100], ["Keypoints that agree", 1],

@@ -12,9 +12,6 @@ from image_duplication.reviews import Reviews
 from image_duplication.tables import Row
 from image_duplication.verdicts import Judgement
 
-_NOTED_PROBLEMS = (PhotoProblem.BLANK, PhotoProblem.PLACEHOLDER, PhotoProblem.TOO_SMALL)
-"""Those that a quality note of the same name tells of; the first is said."""
-
 _OF_VARIANT = (
     "category_id",
     "category_name",
@@ -128,4 +125,4 @@ def _find_problem(row: Row) -> PhotoProblem | None:
         return PhotoProblem.UNREADABLE
     if row["is_usable"]:
         return None
-    return next((one for one in _NOTED_PROBLEMS if one in (row["quality_notes"] or ())), None)
+    return PhotoProblem.of_notes(row["quality_notes"] or ())

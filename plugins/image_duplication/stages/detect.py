@@ -24,9 +24,8 @@ from image_duplication.detection import (
     PairEvidence,
     Picture,
     compare_pictures,
-    decode,
+    describe_content,
     describe_contents,
-    describe_picture,
     group_images,
     judge_pairs,
 )
@@ -324,7 +323,12 @@ def _look_at(judge: _Judge, row: Row, *, with_look: bool) -> Picture | None:
             f"{row['content_sha256'][:16]}, is neither staged nor archived; clear download_images"
         )
     try:
-        return _describe_file(judge, key, row["content_sha256"], with_look=with_look)
+        return describe_content(
+            judge.storage.read_bytes(key),
+            row["content_sha256"],
+            judge.settings,
+            with_look=with_look,
+        )
     except DecodeError as error:
         logger.warning("image %r cannot be decoded: %s", row["image_id"], error)
         return None
@@ -342,22 +346,6 @@ def _write_quality(row: Row, quality: Quality) -> None:
     row["compression"] = quality.compression
     row["is_compression_estimated"] = quality.is_compression_estimated
     row["border_share"] = quality.border_share
-
-
-def _describe_file(judge: _Judge, key: str, content_sha256: str, *, with_look: bool) -> Picture:
-    settings = judge.settings
-    decoded = decode(
-        judge.storage.read_bytes(key),
-        formats=settings.download.formats,
-        max_pixels=settings.download.max_pixels,
-    )
-    return describe_picture(
-        decoded,
-        content_sha256,
-        settings.detection,
-        min_side_px=settings.policy.min_side_px,
-        with_look=with_look,
-    )
 
 
 def _write_groups(rows: list[Row], groups: list[Group], related: list[Match]) -> None:

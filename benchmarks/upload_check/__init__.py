@@ -1,0 +1,1 @@
+"""Measures the upload check; `python -m benchmarks.upload_check --help`."""

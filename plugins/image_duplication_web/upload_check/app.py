@@ -1,0 +1,91 @@
+"""The web app of the upload check, for both ways to run it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import Depends, FastAPI
+
+from image_duplication.settings import Settings, load_settings
+from image_duplication_web.access import Access
+from image_duplication_web.upload_check.health import make_metrics, make_probes
+from image_duplication_web.upload_check.keys import Keys
+from image_duplication_web.upload_check.measures import Measures
+from image_duplication_web.upload_check.pool import WorkerPool
+from image_duplication_web.upload_check.reference import make_reference
+from image_duplication_web.upload_check.refusals import (
+    RefusalCode,
+    describe_refusals,
+    install_handlers,
+)
+from image_duplication_web.upload_check.routes import Checks, make_router
+from image_duplication_web.upload_check.url_pictures import UrlPictures
+
+_DESCRIPTION = """Finds, while a seller uploads, which of the pictures repeat another one, by the \
+same detection as the weekly run, and says what to upload instead."""
+
+
+def create_airflow_check_app(access: Access) -> FastAPI:
+    """The app to be mounted in Airflow: whoever may look may check; nobody else gets anything.
+
+    Its workers start with the first check. Raises ConfigurationError.
+    """
+    guard = [Depends(access.require_viewer)]
+    return _create(load_settings(), access.require_viewer, guards_of_open_addresses=guard)
+
+
+def create_service_app(settings: Settings) -> FastAPI:
+    """The app of a service of its own, for those who have an API key.
+
+    Without a key there are only the probes and the description of the interface. Raises
+    ConfigurationError.
+    """
+    return _create(settings, Keys(settings).require_key, guards_of_open_addresses=[])
+
+
+def _create(
+    settings: Settings,
+    require_user: Callable[..., Any],
+    *,
+    guards_of_open_addresses: Sequence[Any],
+) -> FastAPI:
+    measures = Measures()
+    pool = WorkerPool(settings, measures)
+    url_pictures = UrlPictures(settings)
+
+    def stop_workers() -> None:
+        pool.stop()
+        url_pictures.close()
+
+    # Of a service of its own; an app that is mounted in another is not told when that starts.
+    @asynccontextmanager
+    async def running(_: FastAPI) -> AsyncIterator[None]:
+        await pool.start()
+        try:
+            yield
+        finally:
+            stop_workers()
+
+    app = FastAPI(
+        title="Upload check",
+        version="1",
+        description=_DESCRIPTION,
+        lifespan=running,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.measures = measures
+    app.state.stop_workers = stop_workers
+    install_handlers(app)
+    checks = Checks(settings, pool, url_pictures, measures)
+    app.include_router(make_router(checks, settings, require_user))
+    login = describe_refusals(RefusalCode.NOT_AUTHENTICATED, RefusalCode.NOT_ALLOWED)
+    app.include_router(make_probes(pool), dependencies=guards_of_open_addresses, responses=login)
+    app.include_router(make_reference(), dependencies=guards_of_open_addresses)
+    app.include_router(
+        make_metrics(measures), dependencies=[Depends(require_user)], responses=login
+    )
+    return app
