@@ -25,6 +25,7 @@ class Sources:
     def __init__(self, open_store: Callable[[Settings], Store]) -> None:
         self._open_store = open_store
         self._lock = threading.Lock()
+        self._connecting = threading.Lock()
         self._stack = contextlib.ExitStack()
         self._settings: Settings | None = None
         self._store: Store | None = None
@@ -46,26 +47,31 @@ class Sources:
     @property
     def files(self) -> CategoryFiles:
         """The categories' current files."""
-        with self._lock:
-            if self._files is None:
-                self._files = CategoryFiles(Storage(self.settings.storage_root))
-            return self._files
+        if self._files is None:
+            with self._lock:
+                self._files = self._files or CategoryFiles(Storage(self.settings.storage_root))
+        return self._files
 
     @property
     def store(self) -> Store:
         """The store of decisions and summaries. Raises StoreError while it is out of reach."""
-        with self._lock:
-            if self._store is None:
-                self._store = self._stack.enter_context(self._open_store(self.settings))
-            return self._store
+        if self._store is None:
+            # Not the lock of the others: a store out of reach may take long to say so.
+            with self._connecting:
+                self._store = self._store or self._stack.enter_context(
+                    self._open_store(self.settings)
+                )
+        return self._store
 
     @property
     def thumbnails(self) -> ThumbnailMaker:
         """What makes thumbnails that are missing."""
-        with self._lock:
-            if self._thumbnails is None:
-                self._thumbnails = self._stack.enter_context(ThumbnailMaker(self.settings))
-            return self._thumbnails
+        if self._thumbnails is None:
+            with self._lock:
+                self._thumbnails = self._thumbnails or self._stack.enter_context(
+                    ThumbnailMaker(self.settings)
+                )
+        return self._thumbnails
 
     def close(self) -> None:
         """Close what is open."""
