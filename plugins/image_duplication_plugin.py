@@ -11,7 +11,7 @@ from image_duplication_airflow.run_start import RunStart
 
 
 class ImageDuplicationPlugin(AirflowPlugin):
-    """Image duplication: the start of a run's deadline, and the pages to review findings."""
+    """Image duplication: a run's deadline, the pages to review findings, the upload check."""
 
     name = "image_duplication"
     deadline_references = [RunStart]
@@ -34,13 +34,21 @@ class ImageDuplicationPlugin(AirflowPlugin):
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """The web app. Airflow asks for it in the api-server only, so no task imports FastAPI."""
+        """The web apps. Airflow asks for them in the api-server only: no task imports FastAPI."""
         from image_duplication_web.airflow_app import make_airflow_app  # noqa: PLC0415
+        from image_duplication_web.airflow_auth import AIRFLOW_ACCESS  # noqa: PLC0415
+        from image_duplication_web.upload_check.app import create_airflow_check_app  # noqa: PLC0415
 
+        # The first prefix that fits is asked.
         return [
+            {
+                "app": create_airflow_check_app(AIRFLOW_ACCESS),
+                "url_prefix": "/image-duplication/upload-check",
+                "name": "image_duplication_upload_check",
+            },
             {
                 "app": make_airflow_app(),
                 "url_prefix": "/image-duplication",
                 "name": "image_duplication",
-            }
+            },
         ]
