@@ -20,6 +20,9 @@ command -v "$python" >/dev/null ||
     stop "'$python' is $("$python" --version 2>&1); this project needs Python 3.11, 3.12 or 3.13." \
         "Name one: make setup PYTHON=/path/to/python3.11"
 
+# --clear would empty the folder that a link leads to, which another checkout may be using.
+[[ ! -L $venv ]] || stop "$venv is a link to $(readlink "$venv"); remove it, or set up the other checkout."
+
 "$(dirname "$0")/system-packages.sh" build "$python"
 
 echo "Creating the virtual environment $venv with $("$python" --version) …"
