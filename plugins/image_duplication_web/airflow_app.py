@@ -17,5 +17,5 @@ def make_airflow_review_app() -> FastAPI:
 
 
 def make_airflow_check_app() -> FastAPI:
-    """The upload check. Its workers start with the first upload. Raises ConfigurationError."""
+    """The upload check. Its workers start with the first upload; a wrong setting is its answer."""
     return create_airflow_check_app(AIRFLOW_ACCESS)
