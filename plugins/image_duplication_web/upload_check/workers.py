@@ -14,6 +14,8 @@ from image_duplication.storage import Storage
 from image_duplication.upload_check.answer import CheckAnswer
 from image_duplication.upload_check.check import UploadedFile, check_pictures
 from image_duplication.upload_check.shown import read_shown_pictures
+from image_duplication.upload_check.told_apart import ToldApart
+from image_duplication_web.upload_check.variants import Variant
 from image_duplication_web.worker_processes import bound_process
 
 logger = logging.getLogger(__name__)
@@ -21,15 +23,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One upload to judge. `variant_id` and `category_id` are both there, or neither.
+    """One upload to judge, for a variant or for none.
 
     `ends_at`: by the monotonic clock, which processes share; later nobody waits for the answer.
     """
 
     files: tuple[UploadedFile, ...]
     mode: CheckMode
-    variant_id: str | None
-    category_id: int | None
+    variant: Variant | None
     ends_at: float
 
 
@@ -94,14 +95,18 @@ def _judge(order: Order) -> Judged:
     cpu_before = time.process_time()
     settings = _Desk.settings
     shown = []
-    if order.variant_id is not None and order.category_id is not None:
+    told_apart: ToldApart = frozenset()
+    if order.variant is not None:
+        told_apart = order.variant.told_apart
         shown = read_shown_pictures(
             Storage(settings.storage_root),
             settings,
-            category_id=order.category_id,
-            variant_id=order.variant_id,
+            category_id=order.variant.category_id,
+            variant_id=order.variant.variant_id,
         )
-    check = check_pictures(order.files, settings, shown=shown, mode=order.mode)
+    check = check_pictures(
+        order.files, settings, shown=shown, told_apart=told_apart, mode=order.mode
+    )
     content = CheckAnswer.of(check).model_dump_json().encode()
     return Judged(content, check.verdict, len(check.pictures), time.process_time() - cpu_before)
 
