@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import itertools
@@ -45,13 +46,14 @@ def _may_run(text: str) -> bool:
     return unicodedata.normalize("NFKC", next(visible, "")).startswith(_FORMULA_STARTS)
 
 
-def csv_lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """A CSV file line by line, its mark not included."""
+def encode_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
+    """A CSV file piece by piece: the mark, by which spreadsheets know UTF-8, then each line."""
+    yield codecs.BOM_UTF8
     line = io.StringIO(newline="")
     writer = csv.writer(line)
     for cells in itertools.chain([header], rows):
         writer.writerow([to_cell(value) for value in cells])
-        yield line.getvalue()
+        yield line.getvalue().encode()
         line.seek(0)
         line.truncate()
 
@@ -61,9 +63,4 @@ def write_csv(
 ) -> None:
     """Write a whole CSV file, a row at a time."""
     with storage.writing(key) as sink:
-        # The mark is what makes spreadsheets read UTF-8.
-        text = io.TextIOWrapper(sink, encoding="utf-8-sig", newline="")
-        text.writelines(csv_lines(header, rows))
-        # The sink is the storage's to close, so that the file appears only when it is whole.
-        text.flush()
-        text.detach()
+        sink.writelines(encode_csv(header, rows))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Path
@@ -144,5 +144,5 @@ def _describe(finding: Finding, decisions: CategoryDecisions) -> DecidedFinding:
         finding_id=finding.finding_id,
         status=decisions.status(finding),
         decided_by="" if decision is None else decision.decided_by,
-        decided_at=None if decision is None else decision.decided_at,
+        decided_at=None if decision is None else decision.decided_at.replace(tzinfo=UTC),
     )

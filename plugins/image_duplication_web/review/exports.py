@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
-from image_duplication.csv_files import csv_lines
+from image_duplication.csv_files import encode_csv
 from image_duplication.store.decisions import read_current
 from image_duplication.store.standings import find_standings
 from image_duplication_web.review.category_list import CategoryQuery
@@ -51,8 +52,6 @@ _CATEGORY_COLUMNS = (
     "new",
     "repeated",
     "resolved",
-    "planned_at",
-    "run_id",
 )
 _RUN_COLUMNS = (
     "category_id",
@@ -82,8 +81,15 @@ def categories(
         is_descending=query.descending,
         limit=_MOST_CATEGORIES,
     )
-    rows = ([getattr(one, name) for name in _CATEGORY_COLUMNS] for one in standings)
-    return _as_file("categories", _CATEGORY_COLUMNS, rows)
+    rows = (
+        [
+            *(getattr(one, name) for name in _CATEGORY_COLUMNS),
+            _in_utc(one.planned_at),
+            one.run_id,
+        ]
+        for one in standings
+    )
+    return _as_file("categories", (*_CATEGORY_COLUMNS, "planned_at", "run_id"), rows)
 
 
 @router.get("/categories/{category_id}/findings.csv")
@@ -103,7 +109,7 @@ def findings(
             finding.verdict,
             decisions.status(finding).value,
             decision.decided_by if decision else None,
-            decision.decided_at if decision else None,
+            _in_utc(decision.decided_at) if decision else None,
         ]
         for finding in shown
         for decision in [decisions.find(finding)]
@@ -120,18 +126,17 @@ def run(sources: SourcesOfApp, run_id: Annotated[str, Query(alias="id")]) -> Str
     return _as_file(f"run_{run_id}", _RUN_COLUMNS, rows)
 
 
+def _in_utc(moment: datetime) -> datetime:
+    """A moment of the store, which has no zone, as files say it."""
+    return moment.replace(tzinfo=UTC)
+
+
 def _as_file(
     name: str, header: Sequence[str], rows: Iterable[Sequence[object]]
 ) -> StreamingResponse:
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name)
     return StreamingResponse(
-        _encoded(csv_lines(header, rows)),
+        encode_csv(header, rows),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{plain}.csv"'},
     )
-
-
-def _encoded(lines: Iterator[str]) -> Iterator[bytes]:
-    yield b"\xef\xbb\xbf"  # what makes spreadsheets read UTF-8
-    for line in lines:
-        yield line.encode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -46,6 +46,7 @@ def test_decision_is_kept_with_who_and_when(chairs: ReviewWorld, verdict: str) -
     assert answer.status_code == 200
     (told,) = answer.json()["findings"]
     assert (told["status"], told["decided_by"]) == (verdict, "olga")
+    assert datetime.fromisoformat(told["decided_at"]).utcoffset() == timedelta(0)
     ((_, decision),) = read_current(chairs.store, 7).values()
     assert (decision.verdict, decision.origin) == (verdict, DecisionOrigin.REVIEW)
     assert decision.decided_by == "olga"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.judged_rows import judged_variant
+from tests.judged_rows import NOON, judged_variant
 from tests.web.review.worlds import ReviewWorld, of_seller
 
 
@@ -63,7 +64,7 @@ def test_export_has_the_decisions(chairs: ReviewWorld) -> None:
     row = rows_of(client.get("/categories/7/findings.csv?status=rejected"))[0]
 
     assert (row["status"], row["decided_by"]) == ("rejected", "olga")
-    assert row["decided_at"]
+    assert datetime.fromisoformat(row["decided_at"]).utcoffset() == timedelta(0)
 
 
 def test_long_list_has_pages(world: ReviewWorld) -> None:
@@ -96,10 +97,10 @@ def test_categories_are_searched_sorted_and_paged(world: ReviewWorld) -> None:
     assert shown("search=chair&order=category_id&descending=false") == ["7", "9"]
     assert shown("search=8") == ["8"]
     assert shown("page=2") == []
-    assert [row["name"] for row in rows_of(client.get("/categories.csv?search=chair"))] == [
-        "Chair mats",
-        "Chairs",
-    ]
+    exported = rows_of(client.get("/categories.csv?search=chair"))
+    assert [row["name"] for row in exported] == ["Chair mats", "Chairs"]
+    assert {row["planned_at"] for row in exported} == {NOON.isoformat()}
+    assert {row["run_id"] for row in exported} == {"run-1", "run-3"}
 
 
 def test_sorted_column_is_named_to_a_screen_reader(chairs: ReviewWorld) -> None:

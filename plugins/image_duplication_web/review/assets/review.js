@@ -53,7 +53,7 @@ function complain(text) {
 
 function describe(decided) {
   if (!decided.decided_at) return "";
-  const moment = new Date(`${decided.decided_at}Z`);
+  const moment = new Date(decided.decided_at);
   const told = moment.toLocaleString("en-GB", {
     day: "2-digit", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit",
     timeZone: "UTC",
