@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from image_duplication import layout
 from image_duplication.errors import SchemaError
-from image_duplication.records import Role
+from image_duplication.records import Action, Role
 from image_duplication.storage import Storage
 from image_duplication.tables import FINDINGS, JUDGED, VERDICTS, Row, read_state
 
@@ -47,6 +47,19 @@ def number_images(listed: Sequence[Row]) -> dict[str, int]:
         if row["content_sha256"] and not listed[earlier - 1]["content_sha256"]:
             numbers[row["image_id"]] = number
     return numbers
+
+
+def tell_keeper(duplicate: Row) -> Row:
+    """What a finding says of the picture to keep, from the row of the image that is the duplicate.
+
+    The columns of `tables.FINDINGS`: `keeper_image_id`, `keeper_reason`, `action`.
+    """
+    is_kept = duplicate["keeper_image_id"] == duplicate["image_id"]
+    return {
+        "keeper_image_id": duplicate["keeper_image_id"],
+        "keeper_reason": duplicate["keeper_reason"],
+        "action": Action.REMOVE_BASE if is_kept else Action.REMOVE_DUPLICATE,
+    }
 
 
 def join_judged_variants(storage: Storage, category_id: int) -> Iterator[JudgedVariant]:

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 import pyarrow as pa
 
 from image_duplication import layout
-from image_duplication.judged_variants import JudgedVariant, join_judged_variants
-from image_duplication.records import Action, Relation
+from image_duplication.judged_variants import JudgedVariant, join_judged_variants, tell_keeper
+from image_duplication.records import Relation
 from image_duplication.reviewed_verdicts import SAME_FILE, set_apart
 from image_duplication.reviews import Reviews
 from image_duplication.storage import Storage
@@ -145,20 +145,11 @@ def _find_findings(variant: JudgedVariant, reviews: Reviews, images: list[Row]) 
             continue
         row = by_image[finding["duplicate_image_id"]]
         if row["base_image_id"] == finding["base_image_id"]:
-            yield finding | _find_action(row)
+            yield finding | tell_keeper(row)
         elif row["base_image_id"] != row["image_id"]:
             # A copy of another picture that was told apart from the same base.
             base = _based_on(by_image[row["base_image_id"]])
-            yield finding | base | SAME_FILE | _find_action(row)
-
-
-def _find_action(row: Row) -> Row:
-    is_kept = row["keeper_image_id"] == row["image_id"]
-    return {
-        "keeper_image_id": row["keeper_image_id"],
-        "keeper_reason": row["keeper_reason"],
-        "action": Action.REMOVE_BASE if is_kept else Action.REMOVE_DUPLICATE,
-    }
+            yield finding | base | SAME_FILE | tell_keeper(row)
 
 
 def _based_on(base: Row) -> Row:

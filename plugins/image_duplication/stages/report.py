@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from image_duplication import layout
+from image_duplication.judged_variants import tell_keeper
 from image_duplication.records import Action, Relation, Role, StageReport, Verdict
 from image_duplication.settings import Settings
 from image_duplication.storage import Storage
@@ -61,13 +62,7 @@ def _find_findings(rows: list[Row], run_id: str) -> Iterator[Row]:
     for row in rows:
         if row["role"] == Role.DUPLICATE:
             base = by_image[row["base_image_id"]]
-            yield _finding_row(run_id, Relation.DUPLICATE, base, row, row) | {
-                "keeper_image_id": row["keeper_image_id"],
-                "keeper_reason": row["keeper_reason"],
-                "action": Action.REMOVE_BASE
-                if row["keeper_image_id"] == row["image_id"]
-                else Action.REMOVE_DUPLICATE,
-            }
+            yield _finding_row(run_id, Relation.DUPLICATE, base, row, row) | tell_keeper(row)
         for match in row["related"]:
             yield _finding_row(run_id, Relation.RELATED, by_image[match["image_id"]], row, match)
 
