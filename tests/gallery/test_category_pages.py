@@ -250,6 +250,15 @@ def test_gallery_lets_no_text_of_sellers_become_markup(storage: Storage) -> None
         assert gallery.text.count(tag) == calm.text.count(tag)
 
 
+def test_gallery_is_whole_when_the_category_is_called_as_the_place_of_its_data(
+    storage: Storage,
+) -> None:
+    gallery = gallery_of(storage, judged_variant("a", [["1", "2"]], category_name="@@DATA@@"))
+
+    assert gallery.variants[0]["id"] == "a"
+    assert "<h1>@@DATA@@</h1>" in gallery.text
+
+
 @pytest.mark.parametrize(
     ("address", "linked"),
     [

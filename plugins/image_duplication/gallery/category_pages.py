@@ -134,7 +134,8 @@ def _render(
             data=_MARK,
         )
     )
-    head, _, foot = page.partition(_MARK)
+    # The last one, for a category may be called so; behind it there is only the page's own script.
+    head, _, foot = page.rpartition(_MARK)
     return head, foot
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -16,10 +17,12 @@ from image_duplication.store.standings import find_standings
 from image_duplication_web.review.category_list import CategoryQuery
 from image_duplication_web.review.finding_list import FindingQuery, find_matching, sort_findings
 from image_duplication_web.review.finding_status import CategoryDecisions
+from image_duplication_web.review.reviewed_content import review_content
 from image_duplication_web.review.run_page import read_run
 from image_duplication_web.review.sources import SourcesOfApp
 
 _MOST_CATEGORIES = 1_000_000
+_LINES_AT_ONCE = 500  # each piece of an answer costs Airflow's event loop a change of threads
 
 _FINDING_COLUMNS = (
     "variant_id",
@@ -99,8 +102,9 @@ def findings(
     query: Annotated[FindingQuery, Query()],
 ) -> StreamingResponse:
     """The findings that the list shows, all pages of it, with their decisions."""
-    content = sources.files.read(category_id)
-    decisions = CategoryDecisions.of(read_current(sources.store, category_id))
+    current = read_current(sources.store, category_id)
+    content = review_content(sources.files, sources.files.read(category_id), current)
+    decisions = CategoryDecisions.of(current)
     shown = sort_findings(find_matching(content, decisions, query), decisions, query)
     rows = (
         [
@@ -136,7 +140,12 @@ def _as_file(
 ) -> StreamingResponse:
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name)
     return StreamingResponse(
-        encode_csv(header, rows),
+        _in_blocks(encode_csv(header, rows)),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{plain}.csv"'},
     )
+
+
+def _in_blocks(lines: Iterator[bytes]) -> Iterator[bytes]:
+    while block := b"".join(itertools.islice(lines, _LINES_AT_ONCE)):
+        yield block
