@@ -25,6 +25,7 @@ _DAYS_A_WEEK = 7
 _RUN = "this page, the measured run"
 _UNITS = "benchmarks.md, Airflow's own cost"
 _CALLS = "this page, the counted calls"
+_THUMBNAILS = "this page, the thumbnails"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,18 @@ MEASURED = {
     "moves": Figure(5.0, "requests a new image", "3 HEAD, COPY, DELETE of archiving", _CALLS),
     "looks": Figure(3.0, "requests an old due image", "HEAD: is it in the archive?", _CALLS),
     "folder_requests": Figure(2.0, "requests a due variant", "staging, listed and removed", _CALLS),
+    "thumbnail_cpu_ms": Figure(6.1, "CPU ms a thumbnail", "made in write_report", _THUMBNAILS),
+    "thumbnail_bytes": Figure(8_000, "bytes a thumbnail", "`thumbnails/`", _THUMBNAILS),
+    "thumbnail_calls": Figure(4.0, "requests a thumbnail", "2 HEAD, GET, PUT", _THUMBNAILS),
+    "thumbnail_looks": Figure(
+        1.0, "requests an old shown image", "HEAD: is it there?", _THUMBNAILS
+    ),
 }
 
 ASSUMED = {
     "images_a_variant": Figure(5, "images", "pictures of a variant", "assumed"),
     "picture_bytes": Figure(100_000, "bytes", "mean size of a picture", "assumed"),
+    "shown_share": Figure(0.2, "share", "of the images, in variants of a gallery", "assumed"),
     "busy_share": Figure(0.7, "share", "of a worker's CPU that does this work", "assumed"),
     "wall_hours": Figure(24, "hours", "in which a run is to end; the alert comes at 36", "assumed"),
     "revalidate_days": Figure(28, "days", "`download.revalidate_days`", "settings"),
@@ -142,6 +150,7 @@ class Week:
         not_due = self.images - self.new_images - self.old_images
         ms = (
             self.new_images * value("new_cpu_ms")
+            + self.new_images * value("shown_share") * value("thumbnail_cpu_ms")
             + self.asked_images * value("asked_cpu_ms")
             + unchanged * value("same_cpu_ms")
             # A category's files are written whole, whatever of it was due.
@@ -185,6 +194,8 @@ class Week:
             self.new_images * of_new
             + self.old_images * value("looks")
             + due_variants * value("folder_requests")
+            + self.new_images * value("shown_share") * value("thumbnail_calls")
+            + self.old_images * value("shown_share") * value("thumbnail_looks")
         )
 
     @property
@@ -269,6 +280,7 @@ def tables(categories: int, images: int, rate_per_s: float) -> str:
 def _kept(images: int) -> list[list[str]]:
     sizes = {
         "archive, one file a picture": images * value("picture_bytes"),
+        "thumbnails": images * value("shown_share") * value("thumbnail_bytes"),
         "evidence of all pairs": pairs(images) * value("evidence_bytes"),
         "rest of the current state": images * value("state_bytes"),
         "reports and extracts": images * value("report_bytes"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime
@@ -18,15 +18,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from image_duplication import layout
-from image_duplication.detection import (
-    DecodeError,
-    Picture,
-    compare_pictures,
-    decode,
-    describe_contents,
-    describe_picture,
-    judge_pairs,
-)
+from image_duplication.detection import examine_contents
 from image_duplication.pictures import archived_key, find_picture
 from image_duplication.records import Kind
 from image_duplication.settings import Settings
@@ -164,30 +156,10 @@ class _Successors:
         if new_key is None:
             return False
         keys = {old_sha256: old_key, row["content_sha256"]: new_key}
-        described = describe_contents(keys, lambda sha, look: self._describe(keys, sha, look))
-        pictures = list(described.values())
-        evidence = compare_pictures(pictures, self._settings.detection)
+        examination = examine_contents(
+            list(keys), lambda content: self._storage.read_bytes(keys[content]), self._settings
+        )
         return any(
             match.is_duplicate and match.kinds == {Kind.SAME_PICTURE}
-            for match in judge_pairs(evidence, self._settings.detection)
-        )
-
-    def _describe(
-        self, keys: Mapping[str, str], content_sha256: str, with_look: bool
-    ) -> Picture | None:
-        settings = self._settings
-        try:
-            picture = decode(
-                self._storage.read_bytes(keys[content_sha256]),
-                formats=settings.download.formats,
-                max_pixels=settings.download.max_pixels,
-            )
-        except DecodeError:
-            return None
-        return describe_picture(
-            picture,
-            content_sha256,
-            settings.detection,
-            min_side_px=settings.policy.min_side_px,
-            with_look=with_look,
+            for match in examination.matches
         )

@@ -14,12 +14,10 @@ from image_duplication.queries import Source
 from image_duplication.removal.writer import Writer
 from image_duplication.settings import Settings
 from image_duplication.store.database import Store
+from image_duplication.store.embedded import STORE_CONNECTION, STORE_VARIABLE, find_embedded_url
 
 SOURCE_CONNECTION = "gem_staging"
 WRITER_CONNECTION = "gem_staging_writer"
-STORE_CONNECTION = "image_duplication_store"
-EMBEDDED_STORE = "store/store.db"
-"""Below the storage root."""
 
 _LOCAL_EXECUTORS = frozenset({"LocalExecutor"})
 
@@ -56,13 +54,16 @@ def open_store(settings: Settings) -> Store:
     Where its connection is not defined, an SQLite file below a local storage root. Raises
     ConfigurationError where tasks run on several machines, which cannot share such a file.
     """
-    url = _read_url(STORE_CONNECTION) if _is_defined(STORE_CONNECTION) else _embedded_url(settings)
+    url = (
+        _read_url(STORE_CONNECTION)
+        if _is_defined(STORE_CONNECTION)
+        else find_embedded_url(settings)
+    )
     executor = conf.get("core", "executor")
     if url.startswith("sqlite") and not _LOCAL_EXECUTORS.issuperset(_executor_names(executor)):
         raise ConfigurationError(
             f"connection {STORE_CONNECTION!r} is an SQLite file, which workers of {executor!r} do "
-            f"not share; expected AIRFLOW_CONN_{STORE_CONNECTION.upper()}="
-            "mysql://user:password@host/database"
+            f"not share; expected {STORE_VARIABLE}=mysql://user:password@host/database"
         )
     return Store(STORE_CONNECTION, url)
 
@@ -70,17 +71,6 @@ def open_store(settings: Settings) -> Store:
 def _executor_names(executor: str) -> list[str]:
     """The classes of `core.executor`: several, each perhaps with an alias or a team before it."""
     return [name.rpartition(":")[2].rpartition(".")[2] for name in executor.split(",")]
-
-
-def _embedded_url(settings: Settings) -> str:
-    root = settings.storage_root.removeprefix("file://")
-    if "://" in root:
-        raise ConfigurationError(
-            f"connection {STORE_CONNECTION!r} is not defined, and the storage root {root!r} is no "
-            f"local folder to keep it in; set AIRFLOW_CONN_{STORE_CONNECTION.upper()}="
-            "mysql://user:password@host/database"
-        )
-    return f"sqlite:///{root}/{EMBEDDED_STORE}"
 
 
 def _is_defined(name: str) -> bool:

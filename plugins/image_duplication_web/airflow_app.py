@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from image_duplication_airflow.connections import open_store
+from image_duplication_airflow.connections import open_source, open_store
 from image_duplication_web.airflow_auth import AIRFLOW_ACCESS
 from image_duplication_web.review.app import make_review_app
 from image_duplication_web.review.sources import Sources
 from image_duplication_web.upload_check.app import create_airflow_check_app
+from image_duplication_web.upload_check.variants import Databases
 
 
 def make_airflow_review_app() -> FastAPI:
@@ -17,5 +18,5 @@ def make_airflow_review_app() -> FastAPI:
 
 
 def make_airflow_check_app() -> FastAPI:
-    """The upload check. Its workers start with the first upload. Raises ConfigurationError."""
-    return create_airflow_check_app(AIRFLOW_ACCESS)
+    """The upload check. Its workers start with the first upload; a wrong setting is its answer."""
+    return create_airflow_check_app(AIRFLOW_ACCESS, Databases(open_source, open_store))

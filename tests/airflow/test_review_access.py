@@ -163,3 +163,24 @@ def test_process_that_only_loads_plugins_imports_no_web_app(airflow_database: No
     names, errors, web = json.loads(done.stdout.splitlines()[-1])
     assert "image_duplication" in names
     assert (errors, web) == ({}, [])
+
+
+@pytest.mark.parametrize(("role", "status"), [(None, 401), ("viewer", 503)])
+def test_check_without_usable_settings_says_so_and_stops_nothing(
+    api_server: Any, monkeypatch: pytest.MonkeyPatch, role: str | None, status: int
+) -> None:
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+
+    from image_duplication_web.airflow_app import make_airflow_check_app
+
+    monkeypatch.setenv("IMAGE_DUPLICATION__UPLOAD__MAX_FILES", "many")
+    server = FastAPI()
+    server.mount("/check", make_airflow_check_app())
+    headers = shown_as("bearer", token_of(role)) if role else {}
+
+    answer = TestClient(server).post("/check/v1/check", headers=headers)
+
+    assert answer.status_code == status
+    if role:
+        assert "upload.max_files" in answer.json()["detail"]

@@ -191,13 +191,12 @@ def test_hosts_confirm_old_pictures_without_sending_them(
 def test_category_of_another_run_is_tried_again_then_left_to_it_by_name(
     scene: Scene, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from image_duplication_airflow.connections import EMBEDDED_STORE
     from image_duplication_airflow.retries import RETRIES, RETRY_POLICY
 
     (again,) = [rule for rule in RETRY_POLICY.rules if rule.retry_delay]
     monkeypatch.setattr(again, "retry_delay", timedelta(seconds=1))
     found = scene.findings()
-    with Store("store", f"sqlite:///{scene.storage.root}/{EMBEDDED_STORE}") as store:
+    with Store("store", f"sqlite:///{scene.storage.root}/store/store.db") as store:
         lasting = timedelta(hours=1)
         Leases(store, owner="weekly", run_id="weekly", lasting=lasting).take([CATEGORY])
 

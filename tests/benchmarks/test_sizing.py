@@ -66,14 +66,15 @@ def test_work_adds_up_what_new_confirmed_and_other_images_cost(
         "same_cpu_ms": 1.0,
         "plan_cpu_ms": 0.05,
         "publish_cpu_ms": 0.05,
+        "thumbnail_cpu_ms": 10.0,  # of a fifth of the new ones
     }
     for name, ms in costs.items():
         figure = sizing.Figure(ms, "CPU ms an image", name, "made up")
         monkeypatch.setitem(sizing.MEASURED, name, figure)
     found = week(new_share=0.1, asked_share=0.3)
-    assert found.work_cpu_hours * 3_600 == pytest.approx(2_000 + 600 + 60)
+    assert found.work_cpu_hours * 3_600 == pytest.approx(2_000 + 200 + 600 + 60)
     whole = week(new_share=0.1, asked_share=0.3, scope_full=True)
-    assert whole.work_cpu_hours * 3_600 == pytest.approx(2_000 + 600 + 600)
+    assert whole.work_cpu_hours * 3_600 == pytest.approx(2_000 + 200 + 600 + 600)
     assert week(images=0).work_cpu_hours == 0
 
 
@@ -99,9 +100,9 @@ def test_pairs_are_all_of_a_variant() -> None:
 
 
 def test_object_storage_is_asked_for_new_and_for_old_due_pictures() -> None:
-    assert week(images=500_000).object_requests == pytest.approx(5_000 * 7.9 + 1_000 * 2)
+    assert week(images=500_000).object_requests == pytest.approx(5_000 * 7.9 + 1_000 * (2 + 4))
     asked = week(images=500_000, new_share=0.0, asked_share=0.01)
-    assert asked.object_requests == pytest.approx(5_000 * 3 + 1_000 * 2)
+    assert asked.object_requests == pytest.approx(5_000 * 3 + 1_000 * (2 + 1))
     assert week(scope_full=True).old_images == 990_000
 
 

@@ -490,7 +490,7 @@ def test_nothing_is_compared_while_no_decision_has_lost_a_side(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a picture is looked at")
 
-    monkeypatch.setattr("image_duplication.carried_decisions.decode", refuse)
+    monkeypatch.setattr("image_duplication.carried_decisions.examine_contents", refuse)
     reviewed.run("other", "photo", "saved again")
 
 

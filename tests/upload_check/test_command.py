@@ -17,7 +17,7 @@ from image_duplication.records import Role
 from image_duplication.storage import Storage
 from image_duplication.tables import JUDGED, write_rows
 from image_duplication.upload_check.answer import CheckAnswer
-from image_duplication.upload_check.command import SOURCE_VARIABLE
+from image_duplication.upload_check.databases import SOURCE_VARIABLE
 from tests.catalogues import SourceDatabase
 from tests.judged_rows import downloaded_row, judged_row
 from tests.upload_check.uploads import BACK, BROKEN, FRONT, MIRRORED_FRONT, SIDE
@@ -184,4 +184,4 @@ def test_variant_without_a_way_to_its_category_is_refused(folder: Path) -> None:
     done = check("front.jpg", "--variant", "12", cwd=folder, environment={SOURCE_VARIABLE: ""})
 
     assert done.returncode == 64
-    assert "give --category, or set AIRFLOW_CONN_GEM_STAGING" in done.stderr
+    assert "name it, or set AIRFLOW_CONN_GEM_STAGING" in done.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from image_duplication.detection import (
@@ -30,6 +30,7 @@ from image_duplication.records import (
 )
 from image_duplication.settings import Settings
 from image_duplication.upload_check.shown import ShownPicture
+from image_duplication.upload_check.told_apart import ToldApart
 from image_duplication.upload_check.wording import (
     CHECK_ENGLISH,
     CHECK_HINDI,
@@ -124,7 +125,7 @@ class UploadCheck:
     @property
     def is_short(self) -> bool:
         """Whether the variant shows too few, whatever the pictures are that cannot be judged."""
-        return self.verdict.startswith(Verdict.SHORT)
+        return Verdict.of(self.verdict) is Verdict.SHORT
 
     @property
     def needs_change(self) -> bool:
@@ -201,17 +202,18 @@ def check_pictures(
     settings: Settings,
     *,
     shown: Sequence[ShownPicture] = (),
+    told_apart: ToldApart = frozenset(),
     mode: CheckMode = CheckMode.ALERT,
 ) -> UploadCheck:
     """Judge files in their order, after the pictures that the variant shows, as one variant.
 
-    Matches, roles and keepers are those that the weekly run gives for the same pictures. What is in
-    a file raises nothing. Raises UploadRefusedError (`no_files`, `too_many_files`), and what
-    reading a shown picture raises.
+    Matches, roles and keepers are those that the weekly run gives for the same pictures, but that
+    contents which people have told apart do not match. What is in a file raises nothing. Raises
+    UploadRefusedError (`no_files`, `too_many_files`), and what reading a shown picture raises.
     """
     _check_count(len(files), settings.upload.max_files)
     entries = [*map(_enter_shown, shown), *map(_enter_file, files)]
-    examination, places = _examine(entries, settings)
+    examination, places = _examine(entries, settings, told_apart)
     groups, related = examination.group()
     standings = _find_standings(groups, places)
     duplicates = [
@@ -275,7 +277,9 @@ def _enter_file(file: UploadedFile) -> _Entry:
 _NOT_FETCHED = FileReport("could not be fetched when the variant was judged")
 
 
-def _examine(entries: Sequence[_Entry], settings: Settings) -> tuple[Examination, list[int]]:
+def _examine(
+    entries: Sequence[_Entry], settings: Settings, told_apart: ToldApart
+) -> tuple[Examination, list[int]]:
     """What the pictures show, and the number of each of them that there is to read."""
     reads: dict[str, Callable[[], bytes]] = {}
     contents, places = [], []
@@ -284,7 +288,13 @@ def _examine(entries: Sequence[_Entry], settings: Settings) -> tuple[Examination
             reads.setdefault(entry.content_sha256, entry.read)
             contents.append(entry.content_sha256)
             places.append(number)
-    return examine_contents(contents, lambda content: reads[content](), settings), places
+    examination = examine_contents(contents, lambda content: reads[content](), settings)
+    matches = tuple(
+        match
+        for match in examination.matches
+        if frozenset({contents[match.first], contents[match.second]}) not in told_apart
+    )
+    return replace(examination, matches=matches), places
 
 
 @dataclass(frozen=True, slots=True)

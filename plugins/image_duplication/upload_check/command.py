@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import stat
 import sys
 from collections.abc import Sequence
@@ -16,13 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from image_duplication.errors import (
-    ConfigurationError,
-    PermanentError,
-    TransientError,
-    UploadRefusedError,
-)
-from image_duplication.queries import Source
+from image_duplication.errors import PermanentError, TransientError, UploadRefusedError
 from image_duplication.records import CheckMode, PictureSource, Suggestion, Verdict
 from image_duplication.settings import Settings, load_settings
 from image_duplication.storage import Storage
@@ -34,10 +27,9 @@ from image_duplication.upload_check.check import (
     UploadedFile,
     check_pictures,
 )
+from image_duplication.upload_check.databases import SOURCE_VARIABLE, open_source, open_store
 from image_duplication.upload_check.shown import ShownPicture, find_category, read_shown_pictures
-
-SOURCE_VARIABLE = "AIRFLOW_CONN_GEM_STAGING"
-"""The environment variable that holds the address of the catalogue's database."""
+from image_duplication.upload_check.told_apart import ToldApart, read_told_apart
 
 _DESCRIPTION = """\
 Judges pictures of one product variant as the weekly run would: which of them are copies of one
@@ -130,9 +122,9 @@ def _printable(text: str) -> str:
 def _check(asked: argparse.Namespace) -> UploadCheck:
     required = {} if asked.required is None else {"required_pictures": asked.required}
     settings = load_settings({"policy": required} if required else None)
-    shown = _find_shown(settings, asked.variant, asked.category) if asked.variant else []
+    shown, told_apart = _find_shown(settings, asked.variant, asked.category)
     files = [_find_file(path, settings.download.max_bytes) for path in asked.files]
-    return check_pictures(files, settings, shown=shown, mode=asked.mode)
+    return check_pictures(files, settings, shown=shown, told_apart=told_apart, mode=asked.mode)
 
 
 def _find_file(path: Path, max_bytes: int) -> UploadedFile:
@@ -148,24 +140,19 @@ def _find_file(path: Path, max_bytes: int) -> UploadedFile:
     return UploadedFile(_printable(path.name), path)
 
 
-def _find_shown(settings: Settings, variant_id: str, category_id: int | None) -> list[ShownPicture]:
+def _find_shown(
+    settings: Settings, variant_id: str | None, category_id: int | None
+) -> tuple[list[ShownPicture], ToldApart]:
+    """What a variant shows, and which of it people have told apart; nothing without a variant."""
+    if variant_id is None:
+        return [], frozenset()
     if category_id is None:
-        with _open_source(settings) as source:
+        with open_source(settings) as source:
             category_id = find_category(source, variant_id)
     storage = Storage(settings.storage_root)
-    return read_shown_pictures(storage, settings, category_id=category_id, variant_id=variant_id)
-
-
-def _open_source(settings: Settings) -> Source:
-    url = os.environ.get(SOURCE_VARIABLE)
-    if not url:
-        raise ConfigurationError(
-            f"the category of the variant is not known: give --category, or set {SOURCE_VARIABLE} "
-            "to the address of the catalogue's database"
-        )
-    return Source(
-        SOURCE_VARIABLE, url, settings.include / "sql", fetch_rows=settings.source.fetch_rows
-    )
+    shown = read_shown_pictures(storage, settings, category_id=category_id, variant_id=variant_id)
+    with open_store(settings) as store:
+        return shown, read_told_apart(store, category_id, variant_id)
 
 
 def find_status(check: UploadCheck) -> ExitStatus:

@@ -30,20 +30,21 @@ class CheckFields(BaseModel):
         None,
         min_length=1,
         max_length=255,
-        description="Compare with what this variant shows already, too; needs `category_id`.",
+        description="Compare with what this variant shows already, too.",
     )
     category_id: int | None = Field(
-        None, ge=0, le=2**63 - 1, description="The category of `variant_id`."
+        None,
+        ge=0,
+        le=2**63 - 1,
+        description="The category of `variant_id`; without it the catalogue's database is asked.",
     )
 
     def check_together(self) -> None:
-        """Refuse one of two fields that need each other. Raises RequestRefusedError."""
-        if (self.variant_id is None) != (self.category_id is None):
-            given = "variant_id" if self.category_id is None else "category_id"
-            missing = "category_id" if self.category_id is None else "variant_id"
+        """Refuse a category without its variant. Raises RequestRefusedError."""
+        if self.category_id is not None and self.variant_id is None:
             raise RequestRefusedError(
                 RefusalCode.FIELD_NOT_VALID,
-                f"received {given} without {missing}; expected both or neither",
+                "received category_id without variant_id; expected both, variant_id or neither",
             )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
+from image_duplication.records import Verdict
 from image_duplication.settings import Settings
 from image_duplication.upload_check.answer import CheckAnswer
 from image_duplication_web.upload_check.intake import Received, read_request
@@ -25,6 +26,7 @@ from image_duplication_web.upload_check.refusals import (
 )
 from image_duplication_web.upload_check.requests import describe_body
 from image_duplication_web.upload_check.url_pictures import UrlPictures
+from image_duplication_web.upload_check.variants import Variants
 from image_duplication_web.upload_check.workers import Judged, Order
 
 _RETRY_S = 1.0
@@ -34,11 +36,17 @@ class Checks:
     """Takes requests through their stages: received, fetched, judged; and removes their files."""
 
     def __init__(
-        self, settings: Settings, pool: WorkerPool, url_pictures: UrlPictures, measures: Measures
+        self,
+        settings: Settings,
+        pool: WorkerPool,
+        url_pictures: UrlPictures,
+        variants: Variants,
+        measures: Measures,
     ) -> None:
         self._settings = settings
         self._pool = pool
         self._url_pictures = url_pictures
+        self._variants = variants
         self._measures = measures
         self._open = 0
 
@@ -51,7 +59,7 @@ class Checks:
             received = await read_request(request, Path(folder), self._settings)
             judged = await self._judge(request, received, Path(folder))
         self._measures.count_verdict(
-            "short" if judged.verdict.startswith("short") else judged.verdict,
+            Verdict.of(judged.verdict),
             seconds=loop.time() - began,
             cpu_s=judged.cpu_s,
             pictures=judged.pictures,
@@ -78,7 +86,10 @@ class Checks:
         ends_at = asyncio.get_running_loop().time() + self._settings.upload.total_time_s
         files = received.files or await self._fetch(received.urls, folder, ends_at)
         fields = received.fields
-        order = Order(files, fields.mode, fields.variant_id, fields.category_id, ends_at)
+        variant = None
+        if fields.variant_id is not None:
+            variant = await self._variants.find(fields.variant_id, fields.category_id, ends_at)
+        order = Order(files, fields.mode, variant, ends_at)
 
         async def is_wanted() -> bool:
             return not await request.is_disconnected()

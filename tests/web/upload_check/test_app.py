@@ -12,8 +12,10 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.testclient import TestClient
 
 from image_duplication.settings import Settings
+from image_duplication.upload_check.databases import open_source, open_store
 from image_duplication_web.access import Access, User, remember_user
 from image_duplication_web.upload_check.app import create_airflow_check_app
+from image_duplication_web.upload_check.variants import Databases
 from tests.web.upload_check.service import ROOT, running_service
 
 PREFIX = "/image-duplication/upload-check"
@@ -36,7 +38,8 @@ def mounted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         patch.setenv("IMAGE_DUPLICATION__STORAGE__ROOT", str(root))
         patch.setenv("IMAGE_DUPLICATION__UPLOAD__PROCESSES", "1")
         app = create_airflow_check_app(
-            Access(require_viewer, require_viewer, lambda address: address)
+            Access(require_viewer, require_viewer, lambda address: address),
+            Databases(open_source, open_store),
         )
     airflow = FastAPI()
     airflow.mount(PREFIX, app)
@@ -86,6 +89,28 @@ def test_mounted_app_describes_itself_under_its_prefix(mounted: TestClient) -> N
     api = mounted.get(f"{PREFIX}/openapi.json", headers={"x-role": "viewer"}).json()
 
     assert api["servers"] == [{"url": PREFIX}]
+
+
+@pytest.mark.parametrize(("role", "status"), [(None, 401), ("stranger", 403), ("viewer", 503)])
+@pytest.mark.parametrize(("method", "address"), [("POST", "/v1/check"), ("GET", "/readyz")])
+def test_wrong_setting_costs_the_mounted_app_alone(
+    monkeypatch: pytest.MonkeyPatch, method: str, address: str, role: str | None, status: int
+) -> None:
+    monkeypatch.setenv("IMAGE_DUPLICATION__UPLOAD__MAX_FILES", "many")
+    airflow = FastAPI()
+    airflow.mount(
+        PREFIX,
+        create_airflow_check_app(
+            Access(require_viewer, require_viewer, lambda address: address),
+            Databases(open_source, open_store),
+        ),
+    )
+
+    headers = {} if role is None else {"x-role": role}
+    answer = TestClient(airflow).request(method, PREFIX + address, headers=headers)
+
+    assert answer.status_code == status
+    assert ("upload.max_files" in answer.json()["message"]) == (role == "viewer")
 
 
 def test_service_is_not_ready_while_its_settings_cannot_be_read(

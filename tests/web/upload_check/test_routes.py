@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import psutil
 import pytest
@@ -10,14 +11,20 @@ import requests
 
 from image_duplication import layout
 from image_duplication.pictures import archived_key
-from image_duplication.records import Role
+from image_duplication.records import DecisionOrigin, DecisionVerdict, Kind, Role
 from image_duplication.storage import Storage
+from image_duplication.store.database import Store
+from image_duplication.store.decisions import Decision, Pair, record
 from image_duplication.tables import JUDGED, write_rows
 from image_duplication.upload_check.answer import CheckAnswer
+from image_duplication.upload_check.databases import SOURCE_VARIABLE
 from image_duplication_web.upload_check.refusals import Refusal, RefusalCode
-from tests.judged_rows import downloaded_row, judged_row
+from tests.catalogues import SourceDatabase
+from tests.judged_rows import NOON, downloaded_row, judged_row, sha256
 from tests.web.upload_check.hostile import HOSTILE
-from tests.web.upload_check.service import Service
+from tests.web.upload_check.service import Service, running_service
+
+MOMENT = NOON.replace(tzinfo=None)
 
 
 def refusal_of(answer: requests.Response) -> Refusal:
@@ -84,7 +91,7 @@ def test_service_gives_nothing_without_a_key(
         ([("a", b"x")], {"colour": "red"}, RefusalCode.FIELD_NOT_VALID, "'colour', which is not"),
         ([("a", b"x")], {"mode": "loud"}, RefusalCode.FIELD_NOT_VALID, "'alert' or 'block'"),
         ([("a", b"x")], {"mode": "l" * 2_000}, RefusalCode.FIELD_NOT_VALID, "1024 bytes"),
-        ([("a", b"x")], {"variant_id": "7"}, RefusalCode.FIELD_NOT_VALID, "without category_id"),
+        ([("a", b"x")], {"variant_id": "7"}, RefusalCode.FIELD_NOT_VALID, "category_id too"),
         ([("a", b"x")], {"category_id": "7"}, RefusalCode.FIELD_NOT_VALID, "without variant_id"),
         (
             [("a", b"x")],
@@ -260,6 +267,36 @@ def test_check_compares_with_what_the_variant_shows(
     assert [picture.image_id for picture in check.pictures] == ["0", "1", None, None]
     assert [(pair.first, pair.second) for pair in check.duplicates] == [(1, 4)]
     assert (check.verdict, check.is_blocked) == ("compliant", True)
+
+
+def test_variant_alone_is_found_in_the_catalogue_and_compared_as_people_have_decided(
+    tmp_path: Path,
+    sqlite_database: SourceDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    views: list[bytes],
+    cropped_view: bytes,
+) -> None:
+    sqlite_database.add_variant(12, "7")
+    sqlite_database.fill()
+    monkeypatch.setenv(SOURCE_VARIABLE, sqlite_database.url)
+    with running_service(tmp_path, UPLOAD__PROCESSES=1) as service:
+        storage = Storage(str(service.folder / "data"))
+        row = downloaded_row("12", "1", 1, views[0])
+        storage.write_bytes(archived_key(row), views[0])
+        write_rows(storage, layout.current("images", 7), JUDGED, [judged_row(row, role=Role.BASE)])
+        sent = [("cropped.jpg", cropped_view)]
+
+        before = CheckAnswer.model_validate_json(service.post(sent, variant_id="12").content)
+        unknown = refusal_of(service.post(sent, variant_id="13"))
+        with Store("image_duplication_store", f"sqlite:///{storage.root}/store/store.db") as store:
+            pair = Pair.of(7, "12", (sha256(views[0]), sha256(cropped_view)), [Kind.CROPPED])
+            told = Decision(pair, DecisionVerdict.REJECTED, DecisionOrigin.REVIEW, "olga", MOMENT)
+            record(store, [told])
+        after = CheckAnswer.model_validate_json(service.post(sent, variant_id="12").content)
+
+    assert [(found.first, found.second) for found in before.duplicates] == [(1, 2)]
+    assert unknown.code is RefusalCode.VARIANT_UNKNOWN
+    assert (after.distinct, after.duplicates) == (2, [])
 
 
 def test_picture_of_a_variant_that_is_gone_is_a_fault_that_may_pass(
