@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -90,7 +90,7 @@ _PICTURE_COLUMNS = _columns(
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One row of a category's findings, with the verdict of its variant.
+    """One row of a category's findings, with the verdict of its variant, here as it was judged.
 
     `finding_id` follows from the variant, the contents and the kinds: another picture, another id.
     `pair` is what a decision would be about; None where an earlier release left no kinds.
@@ -170,22 +170,22 @@ class CategoryFiles:
             self._keep(category_id, _Kept(content, files, time.monotonic()))
         return content
 
-    def read_images(self, category_id: int, variant_id: str) -> list[Row]:
-        """The rows of `tables.JUDGED` of one variant, in its order."""
-        return self._read_variant("images", JUDGED, category_id, variant_id)
+    def read_images(self, category_id: int, *variant_ids: str) -> list[Row]:
+        """The rows of `tables.JUDGED` of variants, each in its order."""
+        return self._read_variants("images", JUDGED, category_id, variant_ids)
 
     def read_evidence(self, category_id: int, variant_id: str) -> list[Row]:
         """The rows of `evidence_rows.EVIDENCE` of one variant."""
-        return self._read_variant("evidence", EVIDENCE, category_id, variant_id)
+        return self._read_variants("evidence", EVIDENCE, category_id, [variant_id])
 
-    def _read_variant(
-        self, subject: str, schema: pa.Schema, category_id: int, variant_id: str
+    def _read_variants(
+        self, subject: str, schema: pa.Schema, category_id: int, variant_ids: Sequence[str]
     ) -> list[Row]:
         tables = read_state_tables(
             self.storage,
             layout.current(subject, category_id),
             schema,
-            pa.array([variant_id], pa.string()),
+            pa.array(variant_ids, pa.string()),
         )
         return [row for table in tables for row in table.to_pylist()]
 

@@ -17,6 +17,7 @@ from image_duplication_web.review.category_files import CategoryContent, Finding
 from image_duplication_web.review.finding_list import FindingFilter, find_matching
 from image_duplication_web.review.finding_status import CategoryDecisions, Status
 from image_duplication_web.review.requests import require_own_page
+from image_duplication_web.review.reviewed_content import review_content
 from image_duplication_web.review.sources import SourcesOfApp
 
 logger = logging.getLogger(__name__)
@@ -83,8 +84,11 @@ def decide(
 
     Status 409 where the category is no longer what the page showed: nothing is recorded then.
     """
+    current = read_current(sources.store, category_id)
     content = sources.files.read(category_id, is_latest=True)
-    before = CategoryDecisions.of(read_current(sources.store, category_id))
+    if asked.matching is not None and asked.matching.filter.verdict:
+        content = review_content(sources.files, content, current)
+    before = CategoryDecisions.of(current)
     findings = _find_asked(content, before, asked)
     now = now_in_utc()
     decisions: dict[object, Decision] = {}

@@ -16,6 +16,7 @@ from image_duplication.store.standings import find_standings
 from image_duplication_web.review.category_list import CategoryQuery
 from image_duplication_web.review.finding_list import FindingQuery, find_matching, sort_findings
 from image_duplication_web.review.finding_status import CategoryDecisions
+from image_duplication_web.review.reviewed_content import review_content
 from image_duplication_web.review.run_page import read_run
 from image_duplication_web.review.sources import SourcesOfApp
 
@@ -95,8 +96,9 @@ def findings(
     query: Annotated[FindingQuery, Query()],
 ) -> StreamingResponse:
     """The findings that the list shows, all pages of it, with their decisions."""
-    content = sources.files.read(category_id)
-    decisions = CategoryDecisions.of(read_current(sources.store, category_id))
+    current = read_current(sources.store, category_id)
+    content = review_content(sources.files, sources.files.read(category_id), current)
+    decisions = CategoryDecisions.of(current)
     shown = sort_findings(find_matching(content, decisions, query), decisions, query)
     rows = (
         [

@@ -30,6 +30,7 @@ from image_duplication_web.review.finding_list import (
 )
 from image_duplication_web.review.finding_status import CategoryDecisions, StatusFilter
 from image_duplication_web.review.rendering import render
+from image_duplication_web.review.reviewed_content import review_content
 from image_duplication_web.review.run_page import read_run
 from image_duplication_web.review.sources import SourcesOfApp
 from image_duplication_web.review.variant_page import read_variant
@@ -99,8 +100,9 @@ def category(
     query: Annotated[FindingQuery, Query()],
 ) -> HTMLResponse:
     """One category's findings, to be decided on."""
-    content = sources.files.read(category_id)
-    decisions = CategoryDecisions.of(read_current(sources.store, category_id))
+    current = read_current(sources.store, category_id)
+    content = review_content(sources.files, sources.files.read(category_id), current)
+    decisions = CategoryDecisions.of(current)
     matching = find_matching(content, decisions, query)
     page = take_page(sort_findings(matching, decisions, query), query.page)
     weeks = read_category_trend(sources.store, category_id, limit=_WEEKS)

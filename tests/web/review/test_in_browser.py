@@ -167,6 +167,37 @@ def test_selected_findings_are_decided_together(thousand: ReviewWorld, opening: 
     assert verdicts(thousand) == ["confirmed"] * 50
 
 
+def test_undo_right_after_a_word_takes_that_word_back(
+    thousand: ReviewWorld, opening: Opening
+) -> None:
+    page = opening("/categories/7")
+    first, second = page.locator(".finding").all()[:2]
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("c")
+    page.keyboard.press("k")
+    page.keyboard.press("k")
+    page.keyboard.press("r")
+    expect(second).to_be_focused()
+
+    page.keyboard.press("u")
+
+    expect(first).to_be_focused()
+    expect(first.locator(".status")).to_have_text("open")
+    expect(page.get_by_role("status")).to_have_text("Open again")
+    expect(page.get_by_role("status")).to_be_in_viewport()
+    wait_until_recorded(page)
+    assert verdicts(thousand) == ["confirmed"]
+
+    for _ in range(2):
+        page.keyboard.press(" ")
+        page.keyboard.press("j")
+    page.keyboard.press("r")
+    page.keyboard.press("u")
+    wait_until_recorded(page)
+    assert verdicts(thousand) == []
+
+
 def test_all_that_match_are_decided_after_a_second_word(
     thousand: ReviewWorld, opening: Opening
 ) -> None:

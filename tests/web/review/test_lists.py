@@ -34,7 +34,8 @@ def rows_of(answer: Any) -> list[dict[str, str]]:
         ("variant=catalogue-2&status=all", ["2"]),
         ("kind=same_picture&status=all", ["1", "1", "2"]),
         ("kind=cropped", []),
-        ("verdict=short_by_2&status=all", ["2"]),
+        ("verdict=undecided&status=all", ["2"]),  # short_by_2 before the rejection
+        ("verdict=short_by_2&status=all", []),
         ("verdict=short_by_1", ["1", "1"]),
         ("status=rejected", ["2"]),
         ("status=open", ["1", "1"]),
@@ -83,6 +84,23 @@ def test_export_is_sent_in_few_pieces(world: ReviewWorld) -> None:
 
     assert answer.text.count("\n") == 121
     assert len([piece for piece in pieces if piece]) < 4
+
+
+def test_category_says_the_verdict_that_a_rejection_leaves(chairs: ReviewWorld) -> None:
+    client = chairs.client()
+    finding_id = chairs.app.state.sources.files.read(7).duplicates[0].finding_id
+    address = "/categories/7?status=all&variant=1"
+    assert client.get(address).text.count("short by 1</span>") == 2
+
+    chairs.decide(client, verdict="rejected", finding_ids=[finding_id])
+
+    assert "short by 1</span>" not in client.get(address).text
+    (left,) = rows_of(client.get("/categories/7/findings.csv?variant=1"))
+    assert left["verdict"] == "compliant"
+    matching = {"filter": {"verdict": "compliant"}, "count": 1}
+    matching["version"] = chairs.app.state.sources.files.read(7).version
+    answer = chairs.decide(client, verdict="confirmed", matching=matching)
+    assert answer.json()["count"] == 1
 
 
 def test_long_list_has_pages(world: ReviewWorld) -> None:

@@ -1,6 +1,7 @@
 // Decisions on findings: by button, by key and in bulk. What the server refuses is taken back.
 
 const STATUS_OF = { confirmed: "confirmed", rejected: "rejected", withdrawn: "open" };
+const ANNOUNCED_MS = 6000;
 const DONE = { confirmed: "Confirmed", rejected: "Rejected", withdrawn: "Open again" };
 
 const section = document.querySelector(".findings");
@@ -12,6 +13,8 @@ const mayDecide = Boolean(list?.querySelector("[data-say]"));
 
 let turn = 0; // counts what was said, so that an answer changes nothing newer
 let sending = Promise.resolve(); // one request after the other, in the order of the keys
+let lastWord = { findings: [], place: null }; // what a key decided, and where it led to
+let fading;
 
 // Looks ---------------------------------------------------------------------------------------
 
@@ -39,6 +42,8 @@ function tally(status, change) {
 function announce(text) {
   announcer.textContent = "";
   requestAnimationFrame(() => { announcer.textContent = text; });
+  clearTimeout(fading);
+  fading = setTimeout(() => { announcer.textContent = ""; }, ANNOUNCED_MS);
 }
 
 function complain(text) {
@@ -87,7 +92,7 @@ function decide(chosen, verdict) {
   const changed = chosen.filter((finding) => finding.dataset.status !== status);
   if (!changed.length) {
     announce(`Already ${status}`);
-    return;
+    return [];
   }
   const mine = String(++turn);
   const earlier = new Map();
@@ -112,6 +117,7 @@ function decide(chosen, verdict) {
       complain(fault.message);
     },
   );
+  return changed;
 }
 
 // Choosing ------------------------------------------------------------------------------------
@@ -166,8 +172,13 @@ function say(verdict) {
   if (!mayDecide) return;
   const chosen = picked();
   if (chosen.length) {
-    decide(chosen, verdict);
+    const findings = decide(chosen, verdict);
     pickAll(false);
+    lastWord = { findings, place: current() };
+    return;
+  }
+  if (verdict === "withdrawn") {
+    takeBack();
     return;
   }
   const here = current();
@@ -175,8 +186,24 @@ function say(verdict) {
     announce("Choose a finding first, with j");
     return;
   }
-  decide([here], verdict);
-  if (verdict !== "withdrawn") step(1);
+  const findings = decide([here], verdict);
+  step(1);
+  lastWord = { findings, place: current() };
+}
+
+// Right after a word, before moving on, undo means that word; else the finding in focus.
+function takeBack() {
+  const here = current();
+  const { findings, place } = lastWord;
+  lastWord = { findings: [], place: null };
+  if (findings.length && here === place) {
+    decide(findings, "withdrawn");
+    goTo(findings[0]);
+  } else if (here?.dataset.finding) {
+    decide([here], "withdrawn");
+  } else {
+    announce("Choose a finding first, with j");
+  }
 }
 
 const KEYS = {
