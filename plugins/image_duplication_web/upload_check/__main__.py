@@ -16,6 +16,7 @@ import uvicorn
 from image_duplication.errors import ImageDuplicationError
 from image_duplication.settings import Settings, load_settings
 from image_duplication_web.upload_check.app import create_service_app
+from image_duplication_web.upload_check.connections import BoundedHeadProtocol
 from image_duplication_web.upload_check.keys import add_key, keys_path
 
 _USAGE_ERROR = 2
@@ -72,6 +73,7 @@ def _serve(settings: Settings) -> None:
         create_service_app(settings),
         host=service.host,
         port=service.port,
+        http=BoundedHeadProtocol,
         access_log=False,  # /metrics counts
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_S,

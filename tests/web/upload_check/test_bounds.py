@@ -14,6 +14,7 @@ import psutil
 import pytest
 import requests
 
+from image_duplication_web.upload_check.connections import HEAD_S
 from image_duplication_web.upload_check.keys import hash_key
 from image_duplication_web.upload_check.refusals import RefusalCode
 from tests.web.upload_check.hostile import HOSTILE
@@ -142,6 +143,35 @@ def test_body_that_stalls_is_refused_after_the_time_for_it(tight: Service) -> No
     assert answer.startswith("HTTP/1.1 408")
     assert RECEIVE_TIME_S <= time.monotonic() - began < RECEIVE_TIME_S + 10
     assert tight.kept_files() == []
+
+
+HALF_A_HEAD = b"GET /livez HTTP/1.1\r\nHost: x\r\nX-A: "
+
+
+@pytest.mark.parametrize("pieces", [[], [HALF_A_HEAD], [HALF_A_HEAD + b"\r\n\r\n", HALF_A_HEAD]])
+def test_connection_is_closed_when_no_head_comes(tight: Service, pieces: list[bytes]) -> None:
+    with socket.create_connection(("127.0.0.1", tight.port), timeout=HEAD_S + 5) as connection:
+        for piece in pieces[:-1]:
+            connection.sendall(piece)
+            received = b""
+            while b"alive" not in received:
+                received += connection.recv(65_536)
+        began = time.monotonic()
+        connection.sendall(b"".join(pieces[-1:]))
+
+        assert not connection.recv(65_536)
+        assert HEAD_S - 1 < time.monotonic() - began < HEAD_S + 4
+
+
+def test_connection_that_is_kept_may_rest_longer_than_a_head_may_take(tight: Service) -> None:
+    with requests.Session() as session:
+        session.headers.update(tight.headers)
+        session.get(f"{tight.url}/livez", timeout=10)
+        (pool,) = session.adapters["http://"].poolmanager.pools._container.values()
+        time.sleep(HEAD_S + 1)
+
+        assert session.get(f"{tight.url}/livez", timeout=10).status_code == 200
+        assert pool.num_connections == 1
 
 
 def test_files_are_removed_when_the_sender_goes_away_half_way(tight: Service) -> None:
