@@ -2,14 +2,15 @@
 
 A decision is of two contents. Where one of them is gone, and the image that had it now has another
 content that matches the old one as `same_picture` and nothing else, the decision holds of that one
-too. Nothing is read of a category in which no decision has lost a side.
+too. It must match so the one that a person looked at, for small changes add up. Nothing is read of
+a category in which no decision has lost a side.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime
@@ -17,15 +18,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from image_duplication import layout
-from image_duplication.detection import (
-    DecodeError,
-    Picture,
-    compare_pictures,
-    decode,
-    describe_contents,
-    describe_picture,
-    judge_pairs,
-)
+from image_duplication.detection import examine_contents
 from image_duplication.pictures import archived_key, find_picture
 from image_duplication.records import Kind
 from image_duplication.settings import Settings
@@ -80,19 +73,21 @@ def find_carried(
     for pair, (number, decision) in decided.holding.items():
         # Of one that went on before, people may have thought better since.
         if pair.variant_id in successors and number not in decided.gone_on:
-            for successor in _find_pairs(pair, successors[pair.variant_id]):
+            sides = frozenset((pair.lower_sha256, pair.higher_sha256))
+            seen = decided.seen.get(number, sides)
+            for successor in _find_pairs(pair, successors[pair.variant_id], seen):
                 if successor.contents not in decided.contents:
                     carried.setdefault(successor, _carry(decision, number, successor, now))
     return list(carried.values())
 
 
-def _find_pairs(pair: Pair, successors: _Successors) -> Iterator[Pair]:
+def _find_pairs(pair: Pair, successors: _Successors, seen: frozenset[str]) -> Iterator[Pair]:
     sides = (pair.lower_sha256, pair.higher_sha256)
     if successors.contents.issuperset(sides):
         return
     # Of a pair that has lost both its sides, the second is looked at only where the first goes on.
-    firsts = successors.find(sides[0])
-    seconds = successors.find(sides[1]) if firsts else ()
+    firsts = successors.find(sides[0], seen)
+    seconds = successors.find(sides[1], seen) if firsts else ()
     for first, second in itertools.product(firsts, seconds):
         if (first == second) == (sides[0] == sides[1]):
             yield Pair.of(pair.category_id, pair.variant_id, (first, second), pair.kinds)
@@ -120,22 +115,33 @@ class _Successors:
         self._settings = settings
         self._run_id = run_id
         self._images = images
-        self._found: dict[str, tuple[str, ...]] = {}
+        self._found: dict[tuple[str, frozenset[str]], tuple[str, ...]] = {}
         self.contents = frozenset(row["content_sha256"] for row in images)
 
-    def find(self, content_sha256: str) -> tuple[str, ...]:
-        """The present contents that stand for a content: itself, or those it was saved anew as."""
+    def find(self, content_sha256: str, seen: frozenset[str]) -> tuple[str, ...]:
+        """The present contents that stand for a content: itself, or those it was saved anew as.
+
+        Each of those is the same picture, too, as one of the contents that a person has `seen`.
+        """
         if content_sha256 in self.contents:
             return (content_sha256,)
-        if content_sha256 not in self._found:
+        if (content_sha256, seen) not in self._found:
+            known = frozenset((content_sha256,))
+            groups = (known,) if content_sha256 in seen else (known, seen)
             matches = {
                 row["content_sha256"]: None
                 for row in self._images
-                if (old := self._find_archived(row, content_sha256))
-                and self._is_same_picture(content_sha256, old, row)
+                if all(any(self._is_saved_anew(one, row) for one in group) for group in groups)
             }
-            self._found[content_sha256] = tuple(matches)
-        return self._found[content_sha256]
+            self._found[content_sha256, seen] = tuple(matches)
+        return self._found[content_sha256, seen]
+
+    def _is_saved_anew(self, content_sha256: str, row: Row) -> bool:
+        """Whether an image had a content, and what it has now is only that, saved anew."""
+        if content_sha256 == row["content_sha256"]:
+            return True
+        old_key = self._find_archived(row, content_sha256)
+        return old_key is not None and self._is_same_picture(content_sha256, old_key, row)
 
     def _find_archived(self, row: Row, content_sha256: str) -> str | None:
         """Where the archive has a content as an earlier one of an image."""
@@ -150,30 +156,10 @@ class _Successors:
         if new_key is None:
             return False
         keys = {old_sha256: old_key, row["content_sha256"]: new_key}
-        described = describe_contents(keys, lambda sha, look: self._describe(keys, sha, look))
-        pictures = list(described.values())
-        evidence = compare_pictures(pictures, self._settings.detection)
+        examination = examine_contents(
+            list(keys), lambda content: self._storage.read_bytes(keys[content]), self._settings
+        )
         return any(
             match.is_duplicate and match.kinds == {Kind.SAME_PICTURE}
-            for match in judge_pairs(evidence, self._settings.detection)
-        )
-
-    def _describe(
-        self, keys: Mapping[str, str], content_sha256: str, with_look: bool
-    ) -> Picture | None:
-        settings = self._settings
-        try:
-            picture = decode(
-                self._storage.read_bytes(keys[content_sha256]),
-                formats=settings.download.formats,
-                max_pixels=settings.download.max_pixels,
-            )
-        except DecodeError:
-            return None
-        return describe_picture(
-            picture,
-            content_sha256,
-            settings.detection,
-            min_side_px=settings.policy.min_side_px,
-            with_look=with_look,
+            for match in examination.matches
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from image_duplication import layout
 from image_duplication.errors import SchemaError
+from image_duplication.records import Role
 from image_duplication.storage import Storage
 from image_duplication.tables import FINDINGS, JUDGED, VERDICTS, Row, read_state
 
@@ -19,6 +20,33 @@ class JudgedVariant:
     verdict: Row
     images: list[Row]
     findings: list[Row]
+
+
+def by_position(row: Row) -> tuple[bool, int, str]:
+    """Sorts a variant's images as they are judged: by position, the last without one; then by id.
+
+    Databases put those without a position first or last, as they please.
+    """
+    position = row["position"]
+    return (position is None, position or 0, row["image_id"] or "")
+
+
+def list_images(images: Iterable[Row]) -> list[Row]:
+    """A variant's images as people see them: in the order of judgement; none if it has none."""
+    return sorted((row for row in images if row["role"] != Role.ABSENT), key=by_position)
+
+
+def number_images(listed: Sequence[Row]) -> dict[str, int]:
+    """The number of each listed image, from 1, by its id.
+
+    Of an id that is listed again, the row with a picture is the one that was judged.
+    """
+    numbers: dict[str, int] = {}
+    for number, row in enumerate(listed, start=1):
+        earlier = numbers.setdefault(row["image_id"], number)
+        if row["content_sha256"] and not listed[earlier - 1]["content_sha256"]:
+            numbers[row["image_id"]] = number
+    return numbers
 
 
 def join_judged_variants(storage: Storage, category_id: int) -> Iterator[JudgedVariant]:

@@ -102,6 +102,11 @@ class Verdict(StrEnum):
     SHORT = "short"
     UNDECIDED = "undecided"
 
+    @classmethod
+    def of(cls, code: str) -> Verdict:
+        """The verdict that a row states, `short_by_2` for instance. ValueError for another word."""
+        return cls(code.partition("_")[0])
+
 
 class Action(StrEnum):
     """What a finding asks for. Over a group, every redundant image is named exactly once."""

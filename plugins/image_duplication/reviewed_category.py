@@ -47,11 +47,7 @@ class ReviewedCategory:
         ids = sorted({variant_id for variant_id, _, _ in reviews.rejected})
         rows = {
             subject: _read_variants(storage, layout.current(subject, category_id), schema, ids)
-            for subject, schema in (
-                ("images", JUDGED),
-                ("findings", FINDINGS),
-                ("verdicts", VERDICTS),
-            )
+            for subject, schema in _SUBJECTS.items()
         }
         return cls(
             storage,

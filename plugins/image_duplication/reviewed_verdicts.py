@@ -48,9 +48,12 @@ def find_short_variants(
     return frozenset(
         variant_id
         for variant_id, rows in images.items()
-        if judge_reviewed(
-            JudgedVariant(variant_id, {"required": required[variant_id]}, rows, []), reviews
-        ).verdict.startswith(Verdict.SHORT)
+        if Verdict.of(
+            judge_reviewed(
+                JudgedVariant(variant_id, {"required": required[variant_id]}, rows, []), reviews
+            ).verdict
+        )
+        is Verdict.SHORT
     )
 
 

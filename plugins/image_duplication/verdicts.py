@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from image_duplication.records import ReasonCode, Role, Verdict
@@ -48,6 +49,14 @@ def judge_variant(rows: Sequence[Row], *, required: int) -> Judgement:
     else:
         verdict, reason = str(Verdict.UNDECIDED), "images_not_judged"
     return Judgement(verdict, reason, images, distinct, unjudged, unfetched, redundant)
+
+
+def count_verdicts(by_code: Mapping[str, int]) -> Counter[Verdict]:
+    """Variants by verdict, whatever number of pictures lacks, from their number by stated code."""
+    counts: Counter[Verdict] = Counter()
+    for code, count in by_code.items():
+        counts[Verdict.of(code)] += count
+    return counts
 
 
 def without_repeats(rows: Sequence[Row]) -> list[Row]:

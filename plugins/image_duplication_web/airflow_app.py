@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import logging
+from fastapi import FastAPI
 
-from fastapi import Depends, FastAPI, HTTPException
-
-from image_duplication.errors import ConfigurationError
 from image_duplication_airflow.connections import open_source, open_store
 from image_duplication_web.airflow_auth import AIRFLOW_ACCESS
 from image_duplication_web.review.app import make_review_app
 from image_duplication_web.review.sources import Sources
 from image_duplication_web.upload_check.app import create_airflow_check_app
 from image_duplication_web.upload_check.variants import Databases
-
-logger = logging.getLogger(__name__)
 
 
 def make_airflow_review_app() -> FastAPI:
@@ -23,26 +18,5 @@ def make_airflow_review_app() -> FastAPI:
 
 
 def make_airflow_check_app() -> FastAPI:
-    """The upload check, whose workers start with the first upload.
-
-    Without usable settings an app that says so: what is raised here would stop all of Airflow.
-    """
-    try:
-        return create_airflow_check_app(AIRFLOW_ACCESS, Databases(open_source, open_store))
-    except ConfigurationError as error:
-        logger.error("the upload check is not served: %s", error)
-        return _explain(str(error))
-
-
-def _explain(reason: str) -> FastAPI:
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-
-    @app.api_route(
-        "/{_address:path}",
-        methods=["GET", "POST"],
-        dependencies=[Depends(AIRFLOW_ACCESS.require_viewer)],
-    )
-    def refuse(_address: str) -> None:
-        raise HTTPException(503, f"the upload check is not served: {reason}")
-
-    return app
+    """The upload check. Its workers start with the first upload; a wrong setting is its answer."""
+    return create_airflow_check_app(AIRFLOW_ACCESS, Databases(open_source, open_store))

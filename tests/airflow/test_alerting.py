@@ -14,12 +14,15 @@ from typing import Any
 import pytest
 
 from demo.image_server import running_image_server
+from image_duplication import layout
 from image_duplication.alerts import Alert, Severity
 from image_duplication.errors import PermanentError, StorageError, UnitsFailedError
 from image_duplication.settings import Settings
+from image_duplication.storage import Storage
 from image_duplication.store.database import Store
 from image_duplication.store.standings import read_run_trend
 from image_duplication.summary import RunSummary
+from image_duplication.tables import CHANGES, write_rows
 from tests.airflow.conftest import point_at, run_dag
 from tests.airflow.receivers import (
     MailServer,
@@ -301,6 +304,17 @@ def summary(failed: dict[int, str]) -> RunSummary:
     return RunSummary("weekly", "changed", "2026-01-04T00:00:00+00:00", 0, (), failed)
 
 
+def publishing(storage: Storage, settings: Settings, is_last_attempt: bool) -> Any:
+    """The run of a task that has published a run."""
+    write_rows(storage, layout.run_changes("weekly", "parquet"), CHANGES, [])
+    return SimpleNamespace(
+        run_id="weekly",
+        is_last_attempt=is_last_attempt,
+        choices=SimpleNamespace(settings=settings),
+        storage=storage,
+    )
+
+
 def publish(
     task: FakeTask,
     monkeypatch: pytest.MonkeyPatch,
@@ -315,18 +329,14 @@ def publish(
 
     for module in (alerting, category_reports):
         monkeypatch.setattr(module, "get_current_context", lambda: {"dag": DAG, "ti": task})
-    run: Any = SimpleNamespace(
-        run_id="weekly",
-        is_last_attempt=is_last_attempt,
-        choices=SimpleNamespace(settings=settings),
-    )
     with (
         tempfile.TemporaryDirectory() as folder,
         Store("image_duplication_store", f"sqlite:///{folder}/store.db") as store,
-        following_up(run, store) as telling,
+        following_up(publishing(Storage(folder), settings, is_last_attempt), store) as telling,
     ):
         telling(summary({77: "broken"} if error else {}))
         assert [one.run_id for one in read_run_trend(store, limit=9)] == ["weekly"]
+        assert (Path(folder) / layout.run_page("weekly")).is_file()
         if error is not None:
             raise error
 

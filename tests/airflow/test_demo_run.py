@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -202,14 +203,16 @@ def test_run_from_mysql_gives_the_same_reports(
 
 
 def _comparable(run: FinishedRun) -> dict[str, str]:
-    """The CSVs without what differs from one run to another: its id, its time, its server."""
+    """CSVs and galleries without what differs from run to run: its id, its time, its server."""
     files = run.files("reports", "extract")
     summary = run.summary()
+    planned_at = datetime.fromisoformat(summary["planned_at"])
     port = json.loads(json.dumps(_image_base(run)))
     return {
         key: content.decode("utf-8-sig")
         .replace(run.run_id, "RUN")
         .replace(summary["planned_at"], "TIME")
+        .replace(f"{planned_at:%d %B %Y, %H:%M UTC}", "TIME")
         .replace(port, "BASE")
         for key, content in files.items()
         if not key.startswith("reports/runs/")  # what one run changed, and not as text alone

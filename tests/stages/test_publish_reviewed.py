@@ -52,6 +52,7 @@ from tests.storages import all_files
 NOON = datetime(2026, 1, 5, 12)  # noqa: DTZ001 - the store keeps UTC without a zone
 REJECTED, CONFIRMED = DecisionVerdict.REJECTED, DecisionVerdict.CONFIRMED
 UNIT = "7/1"
+_DRIFTS = 8
 
 
 @functools.cache
@@ -68,6 +69,12 @@ def contents() -> dict[str, bytes]:
         "other saved anew": encode(draw_photo(2, 260, 300), "JPEG", quality=70),
         "third": encode(draw_photo(3, 280, 280), "JPEG", quality=88),
         "white": encode(Image.new("RGB", (60, 60), "white")),
+        **{
+            f"drifted {step}": encode(
+                Image.blend(photo, draw_photo(3, 300, 260), step / 40), "JPEG", quality=92
+            )
+            for step in range(1, _DRIFTS + 1)
+        },
     }
 
 
@@ -421,6 +428,18 @@ def test_decision_goes_on_from_one_that_was_carried(reviewed: Reviewed) -> None:
     assert reviewed.told() == []
 
 
+def test_decision_does_not_drift_to_another_picture_in_small_steps(reviewed: Reviewed) -> None:
+    reviewed.run("photo", "saved again", "other")
+    reviewed.decide(REJECTED)
+    carried = [
+        reviewed.run(f"drifted {step}", "saved again", "other").decisions_carried
+        for step in range(1, _DRIFTS + 1)
+    ]
+
+    assert carried[0]
+    assert not carried[-1]
+
+
 def test_decision_goes_on_after_a_run_that_lacked_the_picture(reviewed: Reviewed) -> None:
     reviewed.run("photo", "saved again", "other")
     reviewed.decide(REJECTED)
@@ -471,7 +490,7 @@ def test_nothing_is_compared_while_no_decision_has_lost_a_side(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a picture is looked at")
 
-    monkeypatch.setattr("image_duplication.carried_decisions.decode", refuse)
+    monkeypatch.setattr("image_duplication.carried_decisions.examine_contents", refuse)
     reviewed.run("other", "photo", "saved again")
 
 

@@ -116,6 +116,18 @@ def test_all_that_was_decided_counts_withdrawals(store: Store) -> None:
     assert read_decided(store, 8).gone_on == {1}
 
 
+def test_decision_that_goes_on_knows_what_a_person_has_seen(store: Store) -> None:
+    second, third = (
+        replace(CONFIRMED, pair=Pair.of(7, "v1", ("a" * 64, end * 64), ["cropped"]), carried_from=n)
+        for n, end in ((1, "c"), (2, "d"))
+    )
+    withdrawn = replace(second, verdict=DecisionVerdict.WITHDRAWN, carried_from=None)
+    record(store, [CONFIRMED, second, third, withdrawn])
+
+    seen = frozenset((PAIR.lower_sha256, PAIR.higher_sha256))
+    assert read_decided(store, 7).seen == {2: seen, 3: seen}
+
+
 def test_carried_decision_is_recorded_unless_something_was_decided_of_its_contents(
     store: Store,
 ) -> None:

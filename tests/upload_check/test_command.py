@@ -127,6 +127,33 @@ def test_table_has_the_whole_name_in_a_narrow_window(folder: Path) -> None:
     assert name in "".join(line[begin:end].strip() for line in lines)
 
 
+def test_json_is_written_when_the_name_of_a_file_is_no_text(folder: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.jpg")
+    (folder / name).write_bytes(FRONT)
+
+    done = check(name, "--json", cwd=folder)
+
+    assert done.returncode == 1, done.stderr
+    picture = CheckAnswer.model_validate(json.loads(done.stdout)).pictures[0]
+    assert picture.name == "caf\N{REPLACEMENT CHARACTER}.jpg"
+
+
+@pytest.mark.parametrize("name", ["pipe", "endless", "large.jpg", "folder.jpg", "\x1b[2J"])
+def test_what_is_no_file_that_can_be_judged_is_refused_unread(folder: Path, name: str) -> None:
+    os.mkfifo(folder / "pipe")
+    (folder / "endless").symlink_to("/dev/zero")
+    (folder / "folder.jpg").mkdir()
+    with (folder / "large.jpg").open("wb") as large:
+        large.truncate(1 << 30)
+
+    done = check("front.jpg", name, cwd=folder)
+
+    assert done.returncode == 64
+    assert name.replace("\x1b", "\N{REPLACEMENT CHARACTER}") in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "\x1b" not in done.stderr
+
+
 def test_json_is_the_answer_of_http(folder: Path) -> None:
     done = check("front.jpg", "mirrored.jpg", "--json", "--required", "1", cwd=folder)
     answer = CheckAnswer.model_validate(json.loads(done.stdout))

@@ -22,6 +22,7 @@ from image_duplication.gallery.assembly import (
     to_script_json,
 )
 from image_duplication.gallery.contents import read_shown
+from image_duplication.records import Relation, Verdict
 from image_duplication.reviewed_category import ReviewedCategory
 from image_duplication.settings import Settings
 from image_duplication.storage import Storage
@@ -41,13 +42,13 @@ class _Totals:
     variants: int = 0
     shown: int = 0
     findings: int = 0
-    verdicts: Counter[str] = field(default_factory=Counter)
+    verdicts: Counter[Verdict] = field(default_factory=Counter)
     judged_until: datetime | None = None
 
     def count(self, verdict: Row) -> None:
         self.variants += 1
         self.category_name = verdict["category_name"] or self.category_name
-        self.verdicts[verdict["verdict"].partition("_")[0]] += 1
+        self.verdicts[Verdict.of(verdict["verdict"])] += 1
         moments = [m for m in (self.judged_until, verdict["judged_at"]) if m is not None]
         self.judged_until = max(moments, default=None)
 
@@ -70,7 +71,9 @@ def write_gallery(reviewed: ReviewedCategory, settings: Settings, *, not_judged:
         for variant in variants:
             aside.write(f"{',' if totals.shown else ''}\n{to_script_json(variant)}")
             totals.shown += 1
-            totals.findings += len(variant["findings"])
+            totals.findings += sum(
+                finding["relation"] == Relation.DUPLICATE for finding in variant["findings"]
+            )
         budget = int(settings.report.gallery_inline_mb * _MEGABYTE)
         inline = _read_inline(storage, category_id, list(places), budget)
         head, foot = _render(category_id, totals, not_judged, is_inline=inline is not None)
@@ -131,7 +134,8 @@ def _render(
             data=_MARK,
         )
     )
-    head, _, foot = page.partition(_MARK)
+    # The last one, for a category may be called so; behind it there is only the page's own script.
+    head, _, foot = page.rpartition(_MARK)
     return head, foot
 
 

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from image_duplication import layout
 from image_duplication.evidence_rows import EVIDENCE
-from image_duplication.judged_variants import JudgedVariant
+from image_duplication.judged_variants import JudgedVariant, list_images, number_images
 from image_duplication.overlays import find_overlay
-from image_duplication.records import Action, Role, Verdict
+from image_duplication.records import Action, Verdict
 from image_duplication.reviewed_category import ReviewedCategory
 from image_duplication.tables import Row, read_state_rows
 from image_duplication.web_addresses import find_web_address
@@ -68,18 +68,8 @@ def _show_variant(
     variant: JudgedVariant, pairs: list[Row], place_thumbnail: Callable[[str], int]
 ) -> Shown:
     verdict = variant.verdict
-    images = sorted(
-        (row for row in variant.images if row["role"] != Role.ABSENT),
-        # As they are judged: see `detection.grouping`.
-        key=lambda row: (row["position"] is None, row["position"] or 0, row["image_id"] or ""),
-    )
-    places: dict[str | None, int] = {}
-    for place, row in enumerate(images):
-        # Of an id that is listed again, the row with a picture is the one that was judged.
-        if row["image_id"] not in places or (
-            row["content_sha256"] and not images[places[row["image_id"]]]["content_sha256"]
-        ):
-            places[row["image_id"]] = place
+    images = list_images(variant.images)
+    places = {image_id: number - 1 for image_id, number in number_images(images).items()}
     evidence = {frozenset((pair["first_sha256"], pair["second_sha256"])): pair for pair in pairs}
     return {
         "id": verdict["variant_id"],
@@ -117,9 +107,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _show_image(
-    row: Row, places: dict[str | None, int], place_thumbnail: Callable[[str], int]
-) -> Shown:
+def _show_image(row: Row, places: dict[str, int], place_thumbnail: Callable[[str], int]) -> Shown:
     sha256 = row["content_sha256"]
     return {
         "id": row["image_id"],
@@ -136,7 +124,7 @@ def _show_image(
 
 
 def _show_finding(
-    finding: Row, places: dict[str | None, int], evidence: dict[frozenset[str], Row]
+    finding: Row, places: dict[str, int], evidence: dict[frozenset[str], Row]
 ) -> Shown:
     below, above = finding["base_sha256"], finding["duplicate_sha256"]
     pair = evidence.get(frozenset((below, above)))
@@ -157,7 +145,7 @@ def _show_finding(
     }
 
 
-def _find_removed(finding: Row, places: dict[str | None, int]) -> int | None:
+def _find_removed(finding: Row, places: dict[str, int]) -> int | None:
     if finding["action"] == Action.REMOVE_DUPLICATE:
         return places[finding["duplicate_image_id"]]
     if finding["action"] == Action.REMOVE_BASE:

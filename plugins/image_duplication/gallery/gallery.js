@@ -258,7 +258,8 @@
   };
 
   const tell = () => {
-    const findings = shown.reduce((sum, variant) => sum + variant.findings.length, 0);
+    const isDuplicate = (finding) => finding.relation === "duplicate";
+    const findings = shown.reduce((sum, variant) => sum + variant.findings.filter(isDuplicate).length, 0);
     byId("counted").textContent = shown.length === variants.length
       ? `${counted(shown.length, "variant")} with ${counted(findings, "finding")}`
       : `${formatted(shown.length)} of ${counted(variants.length, "variant")}, with ${counted(findings, "finding")}`;

@@ -11,17 +11,16 @@ from datetime import datetime
 from image_duplication import layout
 from image_duplication.gallery.assembly import embed, open_templates, read_own, read_shared
 from image_duplication.gallery.charts import HEIGHT, WIDTH, Chart, draw_chart
-from image_duplication.records import Kind
+from image_duplication.records import Kind, Verdict
 from image_duplication.storage import Storage
 from image_duplication.store.standings import CatalogueStanding
 from image_duplication.summary import CategorySummary, RunSummary
 from image_duplication.tables import CHANGES, Row, read_rows
+from image_duplication.verdicts import count_verdicts
 
 _WORST = 10
 TREND_RUNS = 52
 """How many runs a trend shows: a year of weekly ones."""
-
-_VERDICTS = ("compliant", "short", "undecided")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +47,12 @@ def write_run_page(
     """Write the page of a published run; `trend` has a record per run, the oldest first."""
     key = layout.run_page(summary.run_id)
     totals = summary.totals()
-    verdicts = _count_verdicts(totals["verdicts"])
+    verdicts = count_verdicts(totals["verdicts"])
     steps = "../" * key.count("/")
     lines = [
         CategoryLine(
             category,
-            _count_verdicts(category.verdicts)["short"],
+            count_verdicts(category.verdicts)[Verdict.SHORT],
             f"{steps}{layout.gallery(category.category_id)}",
         )
         for category in summary.categories
@@ -69,7 +68,7 @@ def write_run_page(
             planned_at=datetime.fromisoformat(summary.planned_at),
             totals=totals,
             kinds=[(kind, totals["findings_by_kind"].get(kind, 0)) for kind in Kind],
-            verdicts=verdicts,
+            verdicts={verdict.value: verdicts[verdict] for verdict in Verdict},
             lines=lines,
             worst=[line for line in lines[:_WORST] if line.category.findings],
             sellers=find_worst_sellers(changes),
@@ -93,14 +92,6 @@ def find_worst_sellers(changes: Iterable[Row]) -> list[SellerLine]:
         _WORST, standing.items(), key=lambda seller: (-seller[1], seller[0] or "")
     )
     return [SellerLine(seller, count, new[seller]) for seller, count in worst if count]
-
-
-def _count_verdicts(verdicts: dict[str, int]) -> dict[str, int]:
-    """Variants by verdict, whatever number of pictures lacks."""
-    counts = dict.fromkeys(_VERDICTS, 0)
-    for verdict, count in verdicts.items():
-        counts[verdict.partition("_")[0]] += count
-    return counts
 
 
 def _draw_trend(trend: Sequence[CatalogueStanding]) -> list[Chart]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from image_duplication.judged_variants import JudgedVariant
+from image_duplication.judged_variants import JudgedVariant, list_images, number_images
 from image_duplication.records import Action, PhotoProblem, ReasonCode, Relation, Role
 from image_duplication.reviewed_verdicts import find_told_apart, with_content
 from image_duplication.reviews import Reviews
@@ -37,7 +37,7 @@ def describe_variant(
     variant: JudgedVariant, reviews: Reviews, judgement: Judgement, due: Due
 ) -> Row:
     """One row of `tables.NOTICED_VARIANTS`. A rejected finding is not in it."""
-    photos = _number_photos(variant.images)
+    photos = number_images(list_images(variant.images))
     problems = list(_find_problems(variant, photos))
     unusable = {problem["image_id"] for problem in problems}
     return {
@@ -57,16 +57,6 @@ def describe_variant(
         ],
         "problems": problems,
     }
-
-
-def _number_photos(images: list[Row]) -> dict[str, int]:
-    """The images' places from 1, as a buyer sees them: by position, ties by image id."""
-    listed = [row for row in images if row["image_id"] is not None]
-    listed.sort(key=lambda row: (row["position"] is None, row["position"] or 0, row["image_id"]))
-    photos: dict[str, int] = {}
-    for place, row in enumerate(listed, start=1):
-        photos.setdefault(row["image_id"], place)
-    return photos
 
 
 def _find_findings(

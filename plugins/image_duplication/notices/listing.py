@@ -195,7 +195,7 @@ class _Category:
                 self._open.pop(variant.variant_id, None)
             elif notice:
                 self._withdrawn.append(notice.notice_id)
-            if judgement.verdict.startswith(Verdict.SHORT):
+            if Verdict.of(judgement.verdict) is Verdict.SHORT:
                 self.listed += 1
                 due = self._find_due(variant, notice)
                 yield describe_variant(variant, self._reviews, judgement, due)

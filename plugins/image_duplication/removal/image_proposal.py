@@ -109,7 +109,7 @@ def _propose_category(
 
 def is_short(verdict: Row) -> bool:
     """Whether a variant shows too few pictures: with its duplicates, as it does without them."""
-    return str(verdict["verdict"]).startswith(Verdict.SHORT)
+    return Verdict.of(verdict["verdict"]) is Verdict.SHORT
 
 
 def _short_row(verdict: Row, removed_images: int) -> Row:

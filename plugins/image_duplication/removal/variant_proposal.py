@@ -111,7 +111,7 @@ def _find_exclusion(
 ) -> ExclusionReason | None:
     if not is_short(variant.verdict):
         return ExclusionReason.NOT_SHORT
-    if not judge_reviewed(variant, reviews).verdict.startswith(Verdict.SHORT):
+    if Verdict.of(judge_reviewed(variant, reviews).verdict) is not Verdict.SHORT:
         return ExclusionReason.REJECTED
     return ExclusionReason.NOTICE_NOT_OVER if notice.noticed_at > told_until else None
 

@@ -34,6 +34,7 @@ from image_duplication.detection.sentences import describe_match
 from image_duplication.earlier_evidence import EarlierVariant, read_earlier_evidence
 from image_duplication.errors import MissingArtefactError
 from image_duplication.evidence_rows import EVIDENCE, evidence_to_row
+from image_duplication.judged_variants import by_position
 from image_duplication.judgement_versions import feature_version, threshold_version
 from image_duplication.parallel import count_processes, map_in_order
 from image_duplication.pictures import find_picture
@@ -203,7 +204,7 @@ def _judge_batch(judge: _Judge, tasks: list[_Task]) -> _Judgement:
 def _judge_variant(judge: _Judge, task: _Task) -> _Judgement:
     """One variant's rows in, the same rows judged out, in the order of the rows."""
     judged = [_unjudged_row(judge, row) for row in task.rows]
-    ordered = sorted((row for row in judged if row["content_sha256"]), key=_by_position)
+    ordered = sorted((row for row in judged if row["content_sha256"]), key=by_position)
     findings = _remember(ordered, task.earlier) or _examine(judge, ordered, task.earlier)
     detection = judge.settings.detection
     groups, related = group_images(findings.candidates, judge_pairs(findings.evidence, detection))
@@ -281,11 +282,6 @@ def _examine(judge: _Judge, ordered: list[Row], earlier: EarlierVariant | None) 
         decoded=len(tried),
         remembered=sum(row["content_sha256"] in unreadable for row in ordered),
     )
-
-
-def _by_position(row: Row) -> tuple[bool, int, str]:
-    position = row["position"]
-    return (position is None, position or 0, row["image_id"])
 
 
 def _unjudged_row(judge: _Judge, row: Row) -> Row:

@@ -72,13 +72,15 @@ class Decided:
 
     `newest` is the number of the latest decision, withdrawals among them; 0: none. `holding` are
     the decisions that hold, each with its number. `contents` are those of every pair that anything
-    was decided of, ever. `gone_on` are the numbers of the decisions that were carried over.
+    was decided of, ever. `gone_on` are the numbers of the decisions that were carried over. `seen`
+    are, of each decision that goes on from another, the two contents that a person looked at.
     """
 
     newest: int = 0
     holding: Mapping[Pair, tuple[int, Decision]] = field(default_factory=dict)
     contents: frozenset[Contents] = frozenset()
     gone_on: frozenset[int] = frozenset()
+    seen: Mapping[int, frozenset[str]] = field(default_factory=dict)
 
 
 def record(store: Store, decisions: Sequence[Decision]) -> None:
@@ -162,11 +164,7 @@ def read_decided(store: Store, category_id: int) -> Decided:
     """All that was decided of a category."""
     with store.transaction() as connection:
         rows = connection.execute(_newest_of(category_id)).mappings().all()
-        gone_on = connection.scalars(
-            sa.select(DECISIONS.c.carried_from).where(
-                DECISIONS.c.category_id == category_id, DECISIONS.c.carried_from.is_not(None)
-            )
-        ).all()
+        links = connection.execute(_carried_of(category_id)).all()
     newest = {row["decision_id"]: _read(row) for row in rows}
     return Decided(
         newest=max(newest, default=0),
@@ -176,8 +174,33 @@ def read_decided(store: Store, category_id: int) -> Decided:
             if decision.verdict is not DecisionVerdict.WITHDRAWN
         },
         contents=frozenset(decision.pair.contents for decision in newest.values()),
-        gone_on=frozenset(gone_on),
+        gone_on=frozenset(link.carried_from for link in links),
+        seen=_find_seen(links),
     )
+
+
+def _carried_of(category_id: int) -> sa.Select[Any]:
+    """Each decision that goes on from another, with the contents of that one; in their order."""
+    earlier = DECISIONS.alias()
+    return (
+        sa.select(
+            DECISIONS.c.decision_id,
+            DECISIONS.c.carried_from,
+            earlier.c.lower_sha256,
+            earlier.c.higher_sha256,
+        )
+        .join(earlier, earlier.c.decision_id == DECISIONS.c.carried_from)
+        .where(DECISIONS.c.category_id == category_id)
+        .order_by(DECISIONS.c.decision_id)
+    )
+
+
+def _find_seen(links: Iterable[sa.Row[Any]]) -> dict[int, frozenset[str]]:
+    seen: dict[int, frozenset[str]] = {}
+    for link in links:  # the earlier of a chain come first
+        sides = frozenset((link.lower_sha256, link.higher_sha256))
+        seen[link.decision_id] = seen.get(link.carried_from, sides)
+    return seen
 
 
 def read_history(store: Store, category_id: int, variant_id: str) -> list[Decision]:

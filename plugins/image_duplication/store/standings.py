@@ -20,6 +20,7 @@ from image_duplication.records import Verdict
 from image_duplication.store.database import Store
 from image_duplication.store.schema import CATEGORY_HISTORY, CATEGORY_STANDINGS, RUN_SUMMARIES
 from image_duplication.summary import CategorySummary, RunSummary
+from image_duplication.verdicts import count_verdicts
 
 _BATCH_ROWS = 500  # values bound in one statement; SQLite allowed 999 for long
 _ESCAPE = "\\"
@@ -210,15 +211,16 @@ def forget_history(store: Store, *, before: datetime) -> int:
 
 
 def _category_row(run_id: str, planned_at: datetime, category: CategorySummary) -> dict[str, Any]:
+    verdicts = count_verdicts(category.verdicts)
     return {
         "category_id": category.category_id,
         "run_id": run_id,
         "planned_at": planned_at,
         "name": category.name,
         "variants": category.variants,
-        "compliant": category.verdicts.get(Verdict.COMPLIANT, 0),
-        "short": sum(n for word, n in category.verdicts.items() if word.startswith(Verdict.SHORT)),
-        "undecided": category.verdicts.get(Verdict.UNDECIDED, 0),
+        "compliant": verdicts[Verdict.COMPLIANT],
+        "short": verdicts[Verdict.SHORT],
+        "undecided": verdicts[Verdict.UNDECIDED],
         "findings": category.findings,
         "related": category.related,
         "by_kind": json.dumps(category.findings_by_kind),

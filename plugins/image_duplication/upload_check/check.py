@@ -125,7 +125,7 @@ class UploadCheck:
     @property
     def is_short(self) -> bool:
         """Whether the variant shows too few, whatever the pictures are that cannot be judged."""
-        return self.verdict.startswith(Verdict.SHORT)
+        return Verdict.of(self.verdict) is Verdict.SHORT
 
     @property
     def needs_change(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import stat
 import sys
 from collections.abc import Sequence
 from enum import IntEnum
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from image_duplication.errors import PermanentError, TransientError
+from image_duplication.errors import PermanentError, TransientError, UploadRefusedError
 from image_duplication.records import CheckMode, PictureSource, Suggestion, Verdict
 from image_duplication.settings import Settings, load_settings
 from image_duplication.storage import Storage
@@ -109,16 +110,34 @@ def _make_parser() -> argparse.ArgumentParser:
 
 
 def _complain(message: str, status: ExitStatus) -> ExitStatus:
-    sys.stderr.write(f"{message}\n")
+    sys.stderr.write(f"{_printable(message)}\n")
     return status
+
+
+def _printable(text: str) -> str:
+    """A text that may name a file: its name may hold anything, what moves a cursor included."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def _check(asked: argparse.Namespace) -> UploadCheck:
     required = {} if asked.required is None else {"required_pictures": asked.required}
     settings = load_settings({"policy": required} if required else None)
     shown, told_apart = _find_shown(settings, asked.variant, asked.category)
-    files = [UploadedFile(path.name, path) for path in asked.files]
+    files = [_find_file(path, settings.download.max_bytes) for path in asked.files]
     return check_pictures(files, settings, shown=shown, told_apart=told_apart, mode=asked.mode)
+
+
+def _find_file(path: Path, max_bytes: int) -> UploadedFile:
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise UploadRefusedError("no_file", f"{path} is no file; expected a picture")
+    if found.st_size > max_bytes:
+        raise UploadRefusedError(
+            "file_too_large",
+            f"{path} has {found.st_size} bytes; at most {max_bytes} are allowed "
+            "(download.max_bytes)",
+        )
+    return UploadedFile(_printable(path.name), path)
 
 
 def _find_shown(
@@ -175,9 +194,7 @@ def _print(check: UploadCheck, console: Console) -> None:
 
 def _name(picture: PictureReport) -> str:
     is_shown = picture.source is PictureSource.SHOWN
-    name = f"shown: {picture.image_id}" if is_shown else str(picture.name)
-    # It may hold anything, what moves the cursor of a terminal included.
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in name)
+    return _printable(f"shown: {picture.image_id}") if is_shown else str(picture.name)
 
 
 def _describe_state(picture: PictureReport) -> str:

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from image_duplication import layout
 from image_duplication.errors import UploadRefusedError
+from image_duplication.judged_variants import list_images
 from image_duplication.pictures import archived_key
 from image_duplication.queries import Source
-from image_duplication.records import Role
 from image_duplication.settings import Settings
 from image_duplication.source_rows import read_integer, read_text
 from image_duplication.storage import Storage
@@ -65,14 +65,13 @@ def read_shown_pictures(
             f"variant {variant_id!r} of category {category_id} is in no report yet; expected one "
             "that a run of image_duplication has judged",
         )
-    listed = [row for row in rows if row["role"] != Role.ABSENT]
+    listed = list_images(rows)
     if len(listed) > settings.upload.max_shown:
         raise UploadRefusedError(
             "too_many_shown",
             f"variant {variant_id!r} shows {len(listed)} pictures; an upload is compared with at "
             f"most {settings.upload.max_shown} (upload.max_shown)",
         )
-    listed.sort(key=_by_position)
     return [_show(storage, row) for row in listed]
 
 
@@ -86,11 +85,6 @@ def _read_rows(storage: Storage, category_id: int, variant_id: str) -> list[Row]
         for table in read_state_tables(storage, key, _COLUMNS, asked)
         for row in table.to_pylist()
     ]
-
-
-def _by_position(row: Row) -> tuple[bool, int, str]:
-    position = row["position"]
-    return (position is None, position or 0, row["image_id"] or "")
 
 
 def _show(storage: Storage, row: Row) -> ShownPicture:

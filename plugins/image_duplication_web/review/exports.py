@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated
@@ -20,6 +21,7 @@ from image_duplication_web.review.run_page import read_run
 from image_duplication_web.review.sources import SourcesOfApp
 
 _MOST_CATEGORIES = 1_000_000
+_LINES_AT_ONCE = 500  # each piece of an answer costs Airflow's event loop a change of threads
 
 _FINDING_COLUMNS = (
     "variant_id",
@@ -135,5 +137,5 @@ def _as_file(
 
 def _encoded(lines: Iterator[str]) -> Iterator[bytes]:
     yield b"\xef\xbb\xbf"  # what makes spreadsheets read UTF-8
-    for line in lines:
-        yield line.encode()
+    while block := "".join(itertools.islice(lines, _LINES_AT_ONCE)):
+        yield block.encode()

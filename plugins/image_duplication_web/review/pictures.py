@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated
+import functools
+from collections.abc import Callable, Iterator
+from typing import Annotated, TypeVar
 
+import anyio
 from fastapi import APIRouter, Header, HTTPException, Path
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 
 from image_duplication import layout
@@ -26,6 +27,11 @@ _MEDIA_TYPES = {
     "TIFF": "image/tiff",
 }
 _BUSY_S = 2
+# A page asks for a hundred thumbnails at once. They are read in threads of their own, so that none
+# of those in which Airflow answers is held while the storage is slow.
+_THREADS = anyio.CapacityLimiter(8)
+
+Result = TypeVar("Result")
 
 _Sha256 = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 _CategoryId = Annotated[int, Path(ge=0, lt=2**63)]
@@ -64,28 +70,37 @@ async def thumbnail(
     known: _KnownTag = "",
 ) -> Response:
     """A picture, small; made and kept where it is missing."""
-    key, _ = await run_in_threadpool(_find, sources, category_id, content_sha256)
+    key, _ = await _in_thread(_find, sources, category_id, content_sha256)
     headers = _headers(f"{content_sha256}-small")
     if headers["ETag"] in known:
         return Response(status_code=304, headers=headers)
     small = layout.thumbnail(category_id, content_sha256)
-    content = await run_in_threadpool(_read_if_there, sources.storage, small)
+    content = await _in_thread(_read_if_there, sources.storage, small)
     if content is None:
         content = await _make(sources, key, small)
     return Response(content, media_type="image/jpeg", headers=headers)
 
 
 async def _make(sources: Sources, key: str, small: str) -> bytes:
-    original = await run_in_threadpool(sources.storage.read_bytes, key)
     try:
-        content = await sources.thumbnails.make(original)
+        content = await sources.thumbnails.make(
+            functools.partial(_in_thread, sources.storage.read_bytes, key)
+        )
     except MakerBusyError as error:
         busy = {"Retry-After": str(_BUSY_S)}
         raise HTTPException(503, "too many thumbnails at once", headers=busy) from error
     except ThumbnailUnmakeableError as error:
         raise HTTPException(404, "the picture cannot be made small") from error
-    await run_in_threadpool(sources.storage.write_bytes, small, content, durable=False)
+    await _in_thread(_write, sources.storage, small, content)
     return content
+
+
+async def _in_thread(call: Callable[..., Result], *arguments: object) -> Result:
+    return await anyio.to_thread.run_sync(call, *arguments, limiter=_THREADS)
+
+
+def _write(storage: Storage, key: str, content: bytes) -> None:
+    storage.write_bytes(key, content, durable=False)
 
 
 def _find(sources: Sources, category_id: int, content_sha256: str) -> tuple[str, str]:

@@ -9,9 +9,11 @@ from typing import Any
 from image_duplication import layout
 from image_duplication.errors import MissingArtefactError, SchemaError
 from image_duplication.plans import read_plan
+from image_duplication.records import Verdict
 from image_duplication.storage import Storage
 from image_duplication.store.database import Store
 from image_duplication.store.standings import read_run_categories
+from image_duplication.verdicts import count_verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def _category(one: Mapping[str, Any]) -> RunCategory:
         new=one["findings_new"],
         repeated=one["findings_repeated"],
         resolved=one["findings_resolved"],
-        short=sum(n for word, n in one["verdicts"].items() if word.startswith("short")),
+        short=count_verdicts(one["verdicts"])[Verdict.SHORT],
         units_failed=len(failed),
         problem="; ".join([*(f"failed: {unit}" for unit in failed), *degraded]),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from image_duplication.judged_variants import JudgedVariant
+from image_duplication.judged_variants import JudgedVariant, list_images, number_images
 from image_duplication.overlays import find_overlay
 from image_duplication.records import Role
 from image_duplication.reviewed_category import review_variant
@@ -59,21 +59,26 @@ def read_variant(
 ) -> ShownVariant:
     """A variant of the category's content."""
     category_id = content.category_id
-    images = files.read_images(category_id, variant_id)
     evidence = {
         _contents(row["first_sha256"], row["second_sha256"]): row
         for row in files.read_evidence(category_id, variant_id)
     }
     current = read_current(store, category_id)
     decisions = CategoryDecisions.of(current)
-    judged = JudgedVariant(variant_id, content.verdicts[variant_id], images, [])
+    judged = JudgedVariant(
+        variant_id,
+        content.verdicts[variant_id],
+        files.read_images(category_id, variant_id),
+        [],
+    )
     reviewed = review_variant(judged, Reviews.of(current, allows_unreviewed_identical=False))
-    numbers = {row["image_id"]: number for number, row in enumerate(images, start=1)}
+    images = list_images(reviewed.images)
+    numbers = number_images(images)
     findings = [one for one in content.findings if one.row["variant_id"] == variant_id]
     return ShownVariant(
         variant_id=variant_id,
         verdict=reviewed.verdict,
-        pictures=_show_pictures(reviewed.images, numbers, content),
+        pictures=_show_pictures(images, numbers, content),
         pairs=[_show_pair(finding, decisions, numbers, evidence) for finding in findings],
         history=[
             (decision, _names(decision, images))
@@ -95,11 +100,10 @@ def _show_pictures(
             number,
             row,
             _describe_role(row, numbers, copies),
-            is_keeper=row["image_id"] in keepers,
+            is_keeper=row["image_id"] in keepers and numbers[row["image_id"]] == number,
             has_content=row["content_sha256"] in content.pictures,
         )
         for number, row in enumerate(images, start=1)
-        if row["role"] != Role.ABSENT
     ]
 
 

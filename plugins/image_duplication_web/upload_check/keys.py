@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import logging
@@ -54,15 +55,18 @@ def add_key(path: Path, name: str) -> str:
     """A new key, whose hash is now in the file. Raises ConfigurationError."""
     key = make_key()
     line = f"{name}:{hash_key(key)}"
-    earlier = _read_file(path)
-    if not _LINE.fullmatch(line) or name in earlier:
-        raise ConfigurationError(
-            f"received the name {name!r} for an API key; expected 1 to 64 letters, digits, '.', "
-            f"'_' or '-', and none of {sorted(earlier)}"
-        )
     path.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a") as file:
-        file.write(line + "\n")
+        fcntl.flock(file, fcntl.LOCK_EX)  # another key may be made at the same time
+        earlier = _read_file(path)
+        if not _LINE.fullmatch(line) or name in earlier:
+            raise ConfigurationError(
+                f"received the name {name!r} for an API key; expected 1 to 64 letters, digits, "
+                f"'.', '_' or '-', and none of {sorted(earlier)}"
+            )
+        # An editor may have left the last line without an end.
+        end = path.read_bytes()[-1:]
+        file.write(f"{line}\n" if end in {b"", b"\n"} else f"\n{line}\n")
     return key
 
 

@@ -23,11 +23,11 @@ from image_duplication_web.upload_check.workers import (
     Declined,
     Judged,
     Order,
-    WorkerContext,
     judge,
     report_ready,
     start_work,
 )
+from image_duplication_web.worker_processes import WorkerContext
 
 logger = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
+from image_duplication.records import Verdict
 from image_duplication.settings import Settings
 from image_duplication.upload_check.answer import CheckAnswer
 from image_duplication_web.upload_check.intake import Received, read_request
@@ -58,7 +59,7 @@ class Checks:
             received = await read_request(request, Path(folder), self._settings)
             judged = await self._judge(request, received, Path(folder))
         self._measures.count_verdict(
-            "short" if judged.verdict.startswith("short") else judged.verdict,
+            Verdict.of(judged.verdict),
             seconds=loop.time() - began,
             cpu_s=judged.cpu_s,
             pictures=judged.pictures,

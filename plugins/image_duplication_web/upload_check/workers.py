@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import resource
-import signal
-import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.context import SpawnContext, SpawnProcess
-from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 from image_duplication.errors import ImageDuplicationError, UploadRefusedError
 from image_duplication.records import CheckMode
@@ -25,11 +16,9 @@ from image_duplication.upload_check.check import UploadedFile, check_pictures
 from image_duplication.upload_check.shown import read_shown_pictures
 from image_duplication.upload_check.told_apart import ToldApart
 from image_duplication_web.upload_check.variants import Variant
+from image_duplication_web.worker_processes import bound_process
 
 logger = logging.getLogger(__name__)
-
-_MEGABYTE = 1 << 20
-_EARLY_VICTIM = b"500"  # of 1,000: when memory is short, the kernel ends a worker, not the service
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +66,8 @@ class _Desk:
 
 def start_work(settings: Settings) -> None:
     """Prepare this process: once, before its first order."""
-    # Nothing here needs cleaning up, so a worker that has to go goes at once.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    bound_process(memory_mb=settings.upload_service.worker_memory_mb)
     _Desk.settings = settings
-    _limit_memory(settings.upload_service.worker_memory_mb * _MEGABYTE)
-
-
-def _limit_memory(size_bytes: int) -> None:
-    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (taken + size_bytes, hard))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_bytes(_EARLY_VICTIM)
 
 
 def judge(order: Order) -> Judged | Declined:
@@ -136,32 +114,3 @@ def _judge(order: Order) -> Judged:
 def report_ready() -> int:
     """This worker's process id: it has started and can work."""
     return os.getpid()
-
-
-class _WorkerProcess(SpawnProcess):
-    """A fresh interpreter that does not run the main module again.
-
-    `multiprocessing` would have each worker import the server's own (Airflow's, when mounted there)
-    and hold all that it imports. Nothing that a worker is given comes from it.
-    """
-
-    def start(self) -> None:
-        main = sys.modules["__main__"]
-        sys.modules["__main__"] = ModuleType("__main__")
-        try:
-            super().start()
-        finally:
-            sys.modules["__main__"] = main
-
-
-class WorkerContext(SpawnContext):
-    """Starts workers, and says so each time."""
-
-    def __init__(self, note_start: Callable[[], None]) -> None:
-        super().__init__()
-        self._note_start = note_start
-
-    def Process(self, *args: Any, **kwargs: Any) -> SpawnProcess:  # type: ignore[override] # noqa: N802
-        """A worker that is about to be started."""
-        self._note_start()
-        return _WorkerProcess(*args, **kwargs)

@@ -8,9 +8,11 @@ import re
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
+from starlette.types import Message, Receive, Scope, Send
 
 from tests.judged_rows import judged_variant
-from tests.web.review.worlds import ReviewWorld, of_seller
+from tests.web.review.worlds import USER_HEADER, ReviewWorld, of_seller
 
 
 def variants_shown(text: str) -> list[str]:
@@ -65,6 +67,23 @@ def test_export_has_the_decisions(chairs: ReviewWorld) -> None:
 
     assert (row["status"], row["decided_by"]) == ("rejected", "olga")
     assert row["decided_at"]
+
+
+def test_export_is_sent_in_few_pieces(world: ReviewWorld) -> None:
+    world.publish([judged_variant(f"{n}", [["a", "b", "c", "d"]]) for n in range(40)])
+    pieces: list[bytes] = []
+
+    async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+        async def count(message: Message) -> None:
+            pieces.append(message.get("body", b""))
+            await send(message)
+
+        await world.app(scope, receive, count)
+
+    answer = TestClient(counted, headers={USER_HEADER: "vera"}).get("/categories/7/findings.csv")
+
+    assert answer.text.count("\n") == 121
+    assert len([piece for piece in pieces if piece]) < 4
 
 
 def test_category_says_the_verdict_that_a_rejection_leaves(chairs: ReviewWorld) -> None:

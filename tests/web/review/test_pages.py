@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from image_duplication import layout
 from image_duplication.errors import StoreError
+from image_duplication.records import ReasonCode
 from image_duplication.settings import Settings
 from image_duplication.store.database import Store
 from image_duplication_web.review.sources import Sources
@@ -322,6 +323,26 @@ def test_variant_shows_what_each_picture_is(chairs: ReviewWorld) -> None:
     assert "not judged: not found" in text
     assert "Product page" in text
     assert "short by 2" in text
+
+
+def test_variant_numbers_its_pictures_as_galleries_and_notices_do(world: ReviewWorld) -> None:
+    first, second, unplaced, repeated = judged_variant(
+        "1", [["a", "b"], ["c"]], failed=["d"], keepers={"a": "b"}
+    )
+    unplaced["position"] = None
+    repeated |= {"image_id": "b", "reason_code": ReasonCode.IMAGE_ID_REPEATED}
+    # As a database lists them that puts those without a position first.
+    world.publish([[unplaced, first, second, repeated]])
+
+    text = world.client().get("/categories/7/variant?id=1").text
+
+    assert re.findall(r"<p><b>(\d)</b> ([^<]*?)(?: <span[^>]*>(keep)</span>)?</p>", text) == [
+        ("1", "shown again as 2", ""),
+        ("2", "repeats picture 1", "keep"),
+        ("3", "not judged: image id repeated", ""),
+        ("4", "a picture of its own", ""),
+    ]
+    assert "Pictures 1 and 2</h3>" in text
 
 
 def test_links_stand_below_the_mount(chairs: ReviewWorld) -> None:

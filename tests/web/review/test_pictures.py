@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 
 import pytest
@@ -112,3 +113,31 @@ def test_picture_that_is_gone_from_the_archive_is_none(chairs: ReviewWorld) -> N
 
     assert chairs.client().get(address(chairs, "pictures")).status_code == 404
     assert chairs.client().get(address(chairs, "thumbnails")).status_code == 404
+
+
+def test_thumbnails_that_are_asked_for_at_once_hold_few_pictures_in_memory(
+    chairs: ReviewWorld,
+) -> None:
+    maker = chairs.app.state.sources.thumbnails
+    content = chairs.storage.read_bytes(archived_key(first_row(chairs)))
+    held = most_held = 0
+
+    async def read() -> bytes:
+        nonlocal held, most_held
+        held += 1
+        most_held = max(most_held, held)
+        await asyncio.sleep(0)
+        return content
+
+    async def make() -> None:
+        nonlocal held
+        await maker.make(read)
+        held -= 1
+
+    async def make_many() -> None:
+        await asyncio.gather(*(make() for _ in range(40)))
+
+    asyncio.run(make_many())
+
+    assert held == 0
+    assert 0 < most_held <= 3  # one whose answer is on its way

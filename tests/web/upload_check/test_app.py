@@ -91,6 +91,28 @@ def test_mounted_app_describes_itself_under_its_prefix(mounted: TestClient) -> N
     assert api["servers"] == [{"url": PREFIX}]
 
 
+@pytest.mark.parametrize(("role", "status"), [(None, 401), ("stranger", 403), ("viewer", 503)])
+@pytest.mark.parametrize(("method", "address"), [("POST", "/v1/check"), ("GET", "/readyz")])
+def test_wrong_setting_costs_the_mounted_app_alone(
+    monkeypatch: pytest.MonkeyPatch, method: str, address: str, role: str | None, status: int
+) -> None:
+    monkeypatch.setenv("IMAGE_DUPLICATION__UPLOAD__MAX_FILES", "many")
+    airflow = FastAPI()
+    airflow.mount(
+        PREFIX,
+        create_airflow_check_app(
+            Access(require_viewer, require_viewer, lambda address: address),
+            Databases(open_source, open_store),
+        ),
+    )
+
+    headers = {} if role is None else {"x-role": role}
+    answer = TestClient(airflow).request(method, PREFIX + address, headers=headers)
+
+    assert answer.status_code == status
+    assert ("upload.max_files" in answer.json()["message"]) == (role == "viewer")
+
+
 def test_service_is_not_ready_while_its_settings_cannot_be_read(
     tmp_path: Path, settings: Settings
 ) -> None:

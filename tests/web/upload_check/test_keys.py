@@ -3,6 +3,8 @@ from __future__ import annotations
 import stat
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,37 @@ def test_name_of_a_key_is_refused_when_it_is_none_or_taken(tmp_path: Path, name:
 
     with pytest.raises(ConfigurationError, match=r"expected 1 to 64 letters"):
         add_key(tmp_path / "keys", name)
+
+
+def test_key_gets_a_line_of_its_own_when_the_file_was_edited_by_hand(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_text(f"# of the shop\nportal:{hash_key('a')}")
+
+    key = add_key(path, "another")
+
+    assert path.read_text().splitlines()[1:] == [
+        f"portal:{hash_key('a')}",
+        f"another:{hash_key(key)}",
+    ]
+
+
+def test_name_is_given_once_when_several_ask_for_it_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    begin = threading.Barrier(8)
+
+    def add(_: int) -> bool:
+        begin.wait()
+        try:
+            add_key(path, "portal")
+        except ConfigurationError:
+            return False
+        return True
+
+    for _ in range(20):
+        path.unlink(missing_ok=True)
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(add, range(8))) == 1
+        assert len(path.read_text().splitlines()) == 1
 
 
 def test_keys_are_refused_when_there_is_none(plain_environment: None, tmp_path: Path) -> None:
