@@ -133,8 +133,8 @@ def _show_result(
     console.print("\nLook at:")
     example = category_ids[0]
     for what, key in (
-        ("pictures to look at", layout.gallery(example)),
-        ("what the run found", layout.run_page(run["run_id"])),
+        ("gallery, in a browser", layout.gallery(example)),
+        ("page of the run", layout.run_page(run["run_id"])),
         ("duplicates per category", layout.report(example, "duplicates")),
         ("verdict per variant", layout.report(example, "compliance")),
         ("the legacy form", layout.report(example, "summary")),
@@ -162,7 +162,11 @@ def _list_missed(score: Score) -> str:
 
 
 def _score_table(score: Score) -> Table:
-    table = Table(box=box.ASCII2, title="Planted and found, by kind", title_justify="left")
+    table = Table(
+        box=box.ASCII2,
+        title="Planted and found, by the kind that was planted",
+        title_justify="left",
+    )
     table.add_column("kind")
     table.add_column("planted", justify="right")
     table.add_column("found", justify="right")

@@ -115,6 +115,18 @@ def test_table_shows_a_hostile_name_harmlessly(folder: Path) -> None:
     assert "[red]\N{REPLACEMENT CHARACTER}[2J.jpg" in done.stdout
 
 
+def test_table_has_the_whole_name_in_a_narrow_window(folder: Path) -> None:
+    name = "office-chair-with-armrests-seen-from-the-front-left.jpg"
+    (folder / name).write_bytes(FRONT)
+
+    done = check(name, "mirrored.jpg", cwd=folder, environment={"COLUMNS": "80"})
+
+    lines = done.stdout.partition("Verdict")[0].splitlines()
+    heading = next(line for line in lines if "picture" in line)
+    begin, end = heading.index("picture"), heading.index("size")
+    assert name in "".join(line[begin:end].strip() for line in lines)
+
+
 def test_json_is_written_when_the_name_of_a_file_is_no_text(folder: Path) -> None:
     name = os.fsdecode(b"caf\xe9.jpg")
     (folder / name).write_bytes(FRONT)

@@ -169,7 +169,10 @@ def find_status(check: UploadCheck) -> ExitStatus:
 
 
 def _print(check: UploadCheck, console: Console) -> None:
-    table = Table("photo", "picture", "size", "state", "finding", "suggestion", box=box.SIMPLE)
+    table = Table("photo", box=box.SIMPLE)
+    table.add_column("picture", overflow="fold")  # a name that is cut says nothing
+    for name in ("size", "state", "finding", "suggestion"):
+        table.add_column(name)
     colours = {Suggestion.KEEP: "green", Suggestion.REPLACE: "red"}
     for picture in check.pictures:
         table.add_row(

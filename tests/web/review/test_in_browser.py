@@ -149,6 +149,25 @@ def test_keys_decide_and_lead_on(thousand: ReviewWorld, opening: Opening) -> Non
     expect(page.locator(".finding").first.locator(".status")).to_have_text("confirmed")
 
 
+def test_finding_in_focus_is_hidden_by_no_bar_and_no_notice(
+    thousand: ReviewWorld, opening: Opening
+) -> None:
+    page = opening("/categories/7")
+    for key in "jjjjjjjjr":
+        page.keyboard.press(key)
+    box, notice = page.locator(":focus").bounding_box(), page.get_by_role("status").bounding_box()
+    assert box
+    assert notice
+    assert box["y"] + box["height"] <= notice["y"]
+
+    for _ in range(5):
+        page.keyboard.press("k")
+    box, bar = page.locator(":focus").bounding_box(), page.locator(".bulk").bounding_box()
+    assert box
+    assert bar
+    assert box["y"] >= bar["y"] + bar["height"]
+
+
 def test_selected_findings_are_decided_together(thousand: ReviewWorld, opening: Opening) -> None:
     page = opening("/categories/7")
     for _ in range(3):
