@@ -138,14 +138,16 @@ def _keep(image_id: str, reason: str) -> Row:
 def _find_findings(variant: JudgedVariant, reviews: Reviews, images: list[Row]) -> Iterator[Row]:
     by_image = {row["image_id"]: row for row in images if row["content_sha256"]}
     for finding in variant.findings:
+        pair = (finding["base_sha256"], finding["duplicate_sha256"])
+        is_rejected = None not in pair and reviews.is_rejected(variant.variant_id, *pair)
         if finding["relation"] != Relation.DUPLICATE:
-            pair = (finding["base_sha256"], finding["duplicate_sha256"])
-            if None in pair or not reviews.is_rejected(variant.variant_id, *pair):
+            if not is_rejected:
                 yield finding
             continue
         row = by_image[finding["duplicate_image_id"]]
         if row["base_image_id"] == finding["base_image_id"]:
-            yield finding | tell_keeper(row)
+            if not is_rejected:  # else a copy of the base's own file: no finding, yet one picture
+                yield finding | tell_keeper(row)
         elif row["base_image_id"] != row["image_id"]:
             # A copy of another picture that was told apart from the same base.
             base = _based_on(by_image[row["base_image_id"]])

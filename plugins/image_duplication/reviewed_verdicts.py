@@ -79,12 +79,19 @@ def with_content(variant: JudgedVariant) -> list[Row]:
 def set_apart(variant: JudgedVariant, reviews: Reviews) -> Iterator[Row]:
     """A variant's rows of `tables.JUDGED`, with each rejected duplicate as the base of a group.
 
-    Two files of equal bytes stay one picture: the later is a duplicate of the earlier.
+    Two files of equal bytes stay one picture, whatever is said of them: the later is a duplicate of
+    the earlier.
     """
     is_told_apart = find_told_apart(variant, reviews)
+    shas = {row["image_id"]: row["content_sha256"] for row in with_content(variant)}
     first_of: dict[str, str] = {}
     for row in variant.images:
-        if row["role"] == Role.DUPLICATE and is_told_apart(row["image_id"], row["base_image_id"]):
+        base = row["base_image_id"]
+        if (
+            row["role"] == Role.DUPLICATE
+            and is_told_apart(row["image_id"], base)
+            and row["content_sha256"] != shas[base]
+        ):
             own = first_of.setdefault(row["content_sha256"], row["image_id"])
             is_first = own == row["image_id"]
             yield row | {

@@ -371,6 +371,19 @@ def test_copies_of_one_file_that_are_told_apart_from_the_base_stay_one_picture(
     assert (row["verdict"], row["distinct_usable"], row["redundant"]) == ("short_by_1", "2", "1")
 
 
+def test_rejected_copy_of_the_base_s_own_file_is_no_finding_and_no_further_picture(
+    reviewed: Reviewed,
+) -> None:
+    reviewed.run("photo", "photo", "other")
+
+    reviewed.decide(REJECTED, (sha("photo"), sha("photo")))
+    after = reviewed.run("photo", "photo", "other")
+
+    assert after.findings == 0
+    (row,) = reviewed.csv("compliance")
+    assert (row["verdict"], row["distinct_usable"], row["redundant"]) == ("short_by_1", "2", "1")
+
+
 def test_rejected_pair_of_one_variant_is_a_pair_in_another(reviewed: Reviewed) -> None:
     variants = [judged_variant(v, [["a", "b"]]) for v in ("v", "w")]
     variants[1] = [
