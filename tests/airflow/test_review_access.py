@@ -182,5 +182,6 @@ def test_check_without_usable_settings_says_so_and_stops_nothing(
     answer = TestClient(server).post("/check/v1/check", headers=headers)
 
     assert answer.status_code == status
-    if role:
-        assert "upload.max_files" in answer.json()["detail"]
+    refusal = answer.json()
+    assert refusal["code"] == ("not_ready" if role else "not_authenticated")
+    assert ("upload.max_files" in refusal["message"]) == bool(role)
