@@ -6,7 +6,6 @@ The weeks before it are made up, for the demo has one run; a few findings are de
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import random
 import shutil
@@ -23,11 +22,10 @@ import requests
 import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI, Request
-from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 from rich.console import Console
 
-from demo.airflow_home import PROJECT
+from demo.page_pictures import find_chromium, run_command, save_picture
 from demo.run import FOLDER, DemoFailedError
 from demo.server_process import free_ports
 from image_duplication.store.database import Store
@@ -37,12 +35,9 @@ from image_duplication_web.review.app import make_review_app
 from image_duplication_web.review.requests import SIGN_HEADER
 from image_duplication_web.review.sources import Sources
 
-TARGET = PROJECT / "docs" / "images"
-
 _CATEGORY = 1234
 _MOUNT = "/image-duplication"
 _WEEKS = 26
-_MOST_BYTES = 300_000
 _STARTING_S = 20
 
 
@@ -153,9 +148,7 @@ def _decide(address: str) -> None:
 
 @contextlib.contextmanager
 def _browser() -> Iterator[Any]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        raise DemoFailedError("no program chromium on PATH; setup/system-packages.sh browser")
+    chromium = find_chromium()
     # Chromium's own sandbox does not work for root.
     arguments = ["--no-proxy-server", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
@@ -180,23 +173,8 @@ def _take(
     if from_top:
         page.evaluate("scrollTo(0, 0)")
     page.wait_for_load_state("networkidle")
-    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    path = TARGET / name
-    picture.save(path, optimize=True)
-    if path.stat().st_size > _MOST_BYTES:
-        picture.quantize(dither=Image.Dither.NONE).save(path, optimize=True)
-    console.print(f"{path.relative_to(PROJECT)} ({path.stat().st_size // 1000} kB)")
-
-
-def main() -> int:
-    console = Console(highlight=False, soft_wrap=True)
-    try:
-        take_pictures(console)
-    except DemoFailedError as error:
-        console.print(str(error), markup=False, style="red")
-        return 1
-    return 0
+    save_picture(page.screenshot(), name, console)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(take_pictures))

@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
 import os
 import random
-import shutil
 import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 from rich.console import Console
 
-from demo.airflow_home import PROJECT
+from demo.page_pictures import find_chromium, run_command, save_picture
 from demo.run import FOLDER, DemoFailedError
 from image_duplication import layout
 from image_duplication.gallery.run_pages import write_run_page
@@ -28,12 +25,9 @@ from image_duplication.storage import Storage
 from image_duplication.store.standings import CatalogueStanding
 from image_duplication.summary import CategorySummary, RunSummary
 
-TARGET = PROJECT / "docs" / "images"
-
 _CATEGORY = 1234
 _WEEKS = 26
 _WIDTH_PX = 1280
-_MOST_BYTES = 300_000
 
 
 def take_screenshots(console: Console) -> None:
@@ -59,9 +53,7 @@ def take_screenshots(console: Console) -> None:
 
 @contextlib.contextmanager
 def _opened_page(colours: str) -> Iterator[Page]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        raise DemoFailedError("no program chromium on PATH; setup/system-packages.sh browser")
+    chromium = find_chromium()
     # Chromium's own sandbox does not work for root.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
@@ -78,12 +70,7 @@ def _take(page: Page, height_px: int, name: str, console: Console) -> None:
     page.set_viewport_size({"width": _WIDTH_PX, "height": height_px})
     page.evaluate("scrollTo(0, 0)")
     page.wait_for_function("[...document.images].every(image => image.complete)")
-    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    path = TARGET / name
-    picture.save(path, optimize=True)
-    if path.stat().st_size > _MOST_BYTES:
-        picture.quantize(dither=Image.Dither.NONE).save(path, optimize=True)
-    console.print(f"{path.relative_to(PROJECT)} ({path.stat().st_size // 1000} kB)")
+    save_picture(page.screenshot(), name, console)
 
 
 def _write_run_page_with_past(storage: Storage, run_folder: str) -> str:
@@ -135,15 +122,5 @@ def _make_up_past(now: CatalogueStanding) -> Iterator[CatalogueStanding]:
         )
 
 
-def main() -> int:
-    console = Console(highlight=False, soft_wrap=True)
-    try:
-        take_screenshots(console)
-    except DemoFailedError as error:
-        console.print(str(error), markup=False, style="red")
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(take_screenshots))
